@@ -1,7 +1,6 @@
 """Conversations within a step: agents alternate, line by line, until one of them says nothing more to the others."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from ..agents.observation import PLAYER
 from .dynamics.world import is_cut
@@ -9,28 +8,7 @@ from .effects import Effects
 from .resident import Resident
 from .runfile.rows import MessageRow
 from .seeds import rng_for, sampled
-from .state import SocietyState
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """What is said among some agents, all of whom hear all of it."""
-
-    #: Ids; the first two have opened it.
-    members: tuple[str, ...]
-    #: The lines so far, of which the last is to be answered.
-    lines: tuple[MessageRow, ...]
-
-    @property
-    def speaker(self) -> str:
-        """Who speaks next: whoever was spoken to, or the longest silent behind two lines between the same two."""
-        *before, last = self.lines
-        pair = {last.sender, last.recipient}
-        silent = [one for one in self.members if one not in pair]
-        if not silent or not before or {before[-1].sender, before[-1].recipient} != pair:
-            return last.recipient
-        spoken = {line.sender: place for place, line in enumerate(before)}
-        return min(silent, key=lambda one: spoken.get(one, -1))
+from .state import Conversation, SocietyState
 
 
 class Conversations:

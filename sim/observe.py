@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from sys import intern
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
@@ -32,10 +32,7 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario
 from .seeds import rng_for, sampled
-from .state import SocietyState, told_time
-
-if TYPE_CHECKING:
-    from .conversations import Conversation
+from .state import Conversation, SocietyState, told_time
 
 #: The purpose in rows about vectors.
 PURPOSE = "embedding"
@@ -327,7 +324,7 @@ def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) ->
 
 
 def _said_before(
-    state: SocietyState, resident: Resident, inbox: Sequence[MessageRow], circle: "Conversation | None"
+    state: SocietyState, resident: Resident, inbox: Sequence[MessageRow], circle: Conversation | None
 ) -> tuple[SaidBefore, ...]:
     """Return earlier lines of the conversations with those who speak now, without lines not heard yet.
 

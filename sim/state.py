@@ -2,6 +2,7 @@
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,6 @@ from .seeds import rng_for
 
 if TYPE_CHECKING:
     from ..personas.naming import NameBook
-    from .conversations import Conversation
     from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, unless a conversation
@@ -111,6 +111,27 @@ _NEWEST_NOTES = """
     ) <= $capacity + 1
     ORDER BY step, agent, ordinal
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What is said among some agents, all of whom hear all of it."""
+
+    #: Ids; the first two have opened it.
+    members: tuple[str, ...]
+    #: The lines so far, of which the last is to be answered.
+    lines: tuple[rows.MessageRow, ...]
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks next: whoever was spoken to, or the longest silent behind two lines between the same two."""
+        *before, last = self.lines
+        pair = {last.sender, last.recipient}
+        silent = [one for one in self.members if one not in pair]
+        if not silent or not before or {before[-1].sender, before[-1].recipient} != pair:
+            return last.recipient
+        spoken = {line.sender: place for place, line in enumerate(before)}
+        return min(silent, key=lambda one: spoken.get(one, -1))
 
 
 class SocietyState:

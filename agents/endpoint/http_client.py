@@ -343,7 +343,11 @@ class HttpConnection:
                 yield response
 
     async def _send(self, method: str, url: URL, **content: Any) -> aiohttp.ClientResponse:
-        """Send a request, again if the connection was an old one that the endpoint had closed in the meantime."""
+        """Send a request; what is asked of a model again, if the endpoint had closed an idle connection meanwhile.
+
+        All else, such as the making of a batch, may have been done, and is for the caller to repeat.
+        """
+        is_question = isinstance(content.get("data"), aiohttp.BytesPayload)
         while True:
             is_reused: list[bool] = []
             try:
@@ -352,7 +356,7 @@ class HttpConnection:
                     method, url, allow_redirects=False, trace_request_ctx=is_reused, **content
                 )
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if not is_reused or isinstance(content.get("data"), aiohttp.FormData):  # a form can be sent but once
+                if not (is_question and is_reused):
                     raise
 
     @contextmanager

@@ -26,7 +26,6 @@ from ..profiles.profile import Profile, profile_of_columns
 from ..rules.columns import ColumnKind, kinds_of_columns
 from ..rules.pseudonyms import Pseudonyms
 from .options import Columns, ImportOptions, resolve_columns
-from .repeats import fill_licences, fold_repeats
 from .rows import Screened, prepare_rows, screen_rows
 
 if TYPE_CHECKING:
@@ -54,13 +53,14 @@ _MODELS = """
 UPDATE personas SET model = b.model FROM imported_batch AS b
 WHERE personas.id = b.id AND personas.model IS NULL AND b.model IS NOT NULL
 """
+_LICENCES = """
+UPDATE personas SET licence = b.licence FROM (
+    SELECT id, arg_min(licence, place) AS licence FROM imported_batch WHERE licence IS NOT NULL GROUP BY id
+) AS b WHERE personas.id = b.id AND personas.licence IS NULL
+"""
 _SAVE = "INSERT OR REPLACE INTO imported_files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _UNLICENSED = """
-SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (
-    SELECT persona FROM imports WHERE file = $file
-    UNION ALL
-    SELECT i.persona FROM repeated_rows AS r JOIN imports AS i ON i.file = r.first_file AND i.row = r.first_row
-    WHERE r.file = $file)
+SELECT count(*) FROM personas WHERE licence IS NULL AND id IN (SELECT persona FROM imports WHERE file = $file)
 """
 #: People of the file whom a check had removed or rewritten before.
 _RETURNED = f"""
@@ -96,10 +96,6 @@ class ImportedFile:
         self._is_composed = columns.composer is not None
         self._revision = options.revision
         self.number, self.read_to, self.rows, self.new, self.complete = 0, 0, 0, 0, False
-        #: Rows that an earlier file had brought.
-        self.repeated = 0
-        #: How far the file was when it was saved, and whether a known person was read again since.
-        self._saved_to, self._has_known = 0, False
         self.skipped = SkippedRows(name)
         #: Rule results by rule and outcome; pieces of personal data by kind, column and outcome.
         self.rule_results: Counter[tuple[str, str]] = Counter()
@@ -114,8 +110,6 @@ class ImportedFile:
             self.number = count(self._con, _LAST_FILE) + 1
             return
         self.number, self.read_to, self.rows, self.new, self.complete = row
-        self._saved_to = self.read_to
-        self.repeated = count(self._con, "SELECT count(*) FROM repeated_rows WHERE file = ?", [self.number])
         said = self._con.execute("SELECT reason, rows, first FROM skipped_rows WHERE file = ?", [self.number])
         self.skipped.add(Skipped(*skip) for skip in said.fetchall())
 
@@ -129,9 +123,8 @@ class ImportedFile:
             given = {"before": self._ordinal, "source": self._source}
             ((new,),) = self._con.execute(_PEOPLE, given).fetchall()
             if new < part.rows.num_rows:
-                self._has_known = True
-                self._con.execute(_LANGUAGES)
-                self._con.execute(_MODELS)
+                for statement in (_LANGUAGES, _MODELS, _LICENCES):
+                    self._con.execute(statement)
             given = {"file": self.number, "source": self._source, "revision": self._revision, "now": _utc_now()}
             self._con.execute(_ROWS, given)
             if self._is_composed:
@@ -162,10 +155,6 @@ class ImportedFile:
         for skip in self.skipped:
             row = [self.number, skip.reason, skip.rows, skip.first]
             self._con.execute("INSERT INTO skipped_rows VALUES (?, ?, ?, ?)", row)
-        if self._has_known:
-            self.repeated += fold_repeats(self._con, self.number, after=self._saved_to)
-            fill_licences(self._con)
-        self._saved_to, self._has_known = self.read_to, False
 
     @property
     def example(self) -> str | None:
@@ -217,15 +206,10 @@ _TYPES = {
 _LABELS = ("label", "relation", "type", "kind", "name")
 _READ = {*_LABELS, "source", "target", "hop", "key"}
 _NOBODY = "one of its two people is not in the hub"
-#: Rows that an earlier file had brought are in imports as rows of that file.
 _NAMES = """
 CREATE OR REPLACE TEMP TABLE node_personas AS
-SELECT node, arg_min(persona, n."row") AS persona FROM graph_nodes AS n JOIN (
-    SELECT "row", persona FROM imports WHERE file = $file
-    UNION ALL
-    SELECT r."row", i.persona FROM repeated_rows AS r
-    JOIN imports AS i ON i.file = r.first_file AND i."row" = r.first_row WHERE r.file = $file
-) AS i ON i."row" = n."row" GROUP BY node
+SELECT node, arg_min(persona, n."row") AS persona
+FROM graph_nodes AS n JOIN imports AS i ON i."row" = n."row" AND i.file = $file GROUP BY node
 """
 _NAMED = """
 CREATE OR REPLACE TEMP TABLE named_relations AS
@@ -310,8 +294,6 @@ class FileReport:
     #: Rows that are in the hub now, and the people among them that it did not have.
     rows: int
     new: int
-    #: Rows among them that an earlier file had brought: they are in the hub once.
-    repeated: int
     #: People of the file for whom no licence is stated, by it or by another file.
     unlicensed: int
     #: The first description, where they were composed of columns.
@@ -407,7 +389,6 @@ def _import_file(
         columns=columns,
         rows=file.rows,
         new=file.new,
-        repeated=file.repeated,
         unlicensed=file.unlicensed,
         example=file.example if columns.composer is not None else None,
         skipped=skipped,

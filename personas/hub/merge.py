@@ -12,7 +12,6 @@ from ...core.arrow import iter_batches
 from ...core.database import check_regular, said
 from ...core.errors import SetupError, SourceError
 from ...core.writers import write_new_file
-from ..formats.repeats import fill_licences, fold_repeats
 from ..persona import content_id
 from .file import HubFile, create_hub, hub_table, open_hub
 from .queries import RETURNED, count, registered, table_names
@@ -50,10 +49,6 @@ WRITE: Mapping[str, tuple[str, ...]] = {
         table: (f"INSERT INTO {table} SELECT * REPLACE (file + $files AS file) FROM taken",)  # noqa: S608
         for table in ("skipped_rows", "imported_columns", "imports")
     },
-    "repeated_rows": (
-        """INSERT INTO repeated_rows
-        SELECT * REPLACE (file + $files AS file, first_file + $files AS first_file) FROM taken""",
-    ),
     # Who is described in several hubs stays as the first one has them.
     **{
         table: (f"INSERT INTO {table} BY NAME SELECT * FROM taken ON CONFLICT DO NOTHING",)  # noqa: S608
@@ -129,8 +124,6 @@ SELECT file, kept FROM (
 """
 _MERGE_FILES = """
 DELETE FROM imports WHERE file IN (SELECT file FROM same_files);
-DELETE FROM repeated_rows WHERE file IN (SELECT file FROM same_files);
-UPDATE repeated_rows SET first_file = kept FROM same_files WHERE first_file = same_files.file;
 DELETE FROM skipped_rows WHERE file IN (SELECT file FROM same_files);
 DELETE FROM imported_columns WHERE file IN (SELECT file FROM same_files);
 DELETE FROM rule_results WHERE file IN (SELECT file FROM same_files) AND "column" IS NOT NULL;
@@ -228,10 +221,6 @@ def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
         with hub.writing() as con:
             con.execute(script)
     with hub.writing() as con:
-        for (file,) in con.execute(_FILES).fetchall():
-            fold_repeats(con, file, last=file)
-        fill_licences(con)
-    with hub.writing() as con:
         # The survivor of one hub's verdict may be rejected in another.
         reconcile_rewritten(con, [persona for (persona,) in con.execute(_REWRITTEN).fetchall()])
     dangling = related - count(hub.con, "SELECT count(*) FROM merged_relations")
@@ -248,7 +237,6 @@ def _merge_into(hub: HubFile, paths: Sequence[Path], out: Path) -> MergeReport:
     )
 
 
-_FILES = "SELECT file FROM imported_files ORDER BY file"
 _PERSONAS = "SELECT count(*) FROM personas"
 _REWRITTEN = "SELECT persona FROM rewritten_people"
 _RELATED = "SELECT count(*) FROM relations"

@@ -116,7 +116,7 @@ class ImportedFileRow:
     format: Annotated[str, "personahub, tasks, elite, nemotron or table"]
     settings: Annotated[str, "What was asked for: columns, source, licence, revision, language, greatest length; how descriptions were composed of columns, where they were (rule@1: of those that are known by name)", "JSON"]
     read_to: Annotated[int, "Line or row up to which the file is in the hub", "BIGINT"]
-    rows: Annotated[int, "Rows of it that are in the hub, in imports or in repeated_rows", "BIGINT"]
+    rows: Annotated[int, "Rows of it that are in the hub", "BIGINT"]
     new: Annotated[int, "People that it brought; the other rows hold texts that the hub had already", "BIGINT"]
     skipped: Annotated[int, "Rows of it that were left out", "BIGINT"]
     complete: Annotated[bool, "False for a file whose import was cut off; the same command goes on with it"]
@@ -144,26 +144,16 @@ class ImportedColumnRow:
 
 @_of_hubs("imports")
 class ImportRow:
-    """Where imported people come from: one row for each row that was read, so a text that was read twice has two; a row that several files hold is there once (see repeated_rows)."""
+    """Where imported people come from: one row for each row that was read, so a text that was read twice has two."""
 
     persona: Annotated[str, "Persona"]
     file: Annotated[int, "Number of the file in imported_files"]
     row: Annotated[int, "Line of a text file, or row of a table, from 1", "BIGINT"]
     source: Annotated[str, "Name of the source: as given, else that of the file"]
-    licence: Annotated[str | None, "Licence of the source (SPDX where there is one), as the row, or a later import of the same row, states it; null where none did"]
+    licence: Annotated[str | None, "Licence of the source (SPDX where there is one), as the row or its import states it; null where none did"]
     revision: Annotated[str | None, "Revision of the source, such as a commit or a date"]
     attributes: Annotated[str | None, "The other columns of the row by name, without those that hold nothing", "JSON"]
     imported_at: Annotated[datetime, "UTC"]
-
-
-@_of_hubs("repeated_rows")
-class RepeatedRow:
-    """Rows of imported files that an earlier file had brought: imports has each of them once."""
-
-    file: Annotated[int, "Number of the later file in imported_files"]
-    row: Annotated[int, "Its line or row", "BIGINT"]
-    first_file: Annotated[int, "Number of the file that brought the row, as in imports"]
-    first_row: Annotated[int, "Line or row of that file, as in imports", "BIGINT"]
 
 
 @_of_hubs("occupation_groups", key="occupation_group")

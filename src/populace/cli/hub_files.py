@@ -148,8 +148,8 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     text=COLUMN; with --compose, rows without a text get one. All other columns are kept as attributes.
 
     Tables without a text column are described by --compose, or in English by known columns (age, sex, city, occupation
-    ...), which also become profiles. Languages are detected if neither a column nor --language states them. A row that
-    came from another file before is kept once, and gaps are filled: import a file again with --licence to add one.
+    ...), which also become profiles. Languages are detected if neither a column nor --language states them. Equal texts
+    are one person, and gaps are filled: import a file again with --licence to add one.
 
     Personal data are found by patterns and context, so not all of them: contact details, numbers, full names. Quality
     rules are applied by `populace hub check`, or here if asked for.
@@ -230,8 +230,6 @@ def _say_imported(report: "FileReport") -> None:
         click.echo("What columns state of people beyond doubt is in their profiles.")
         if report.equal:
             click.echo(f"{report.equal:,} rows have the description of an earlier one and are the same person there.")
-    if report.repeated:
-        click.echo(f"{report.repeated:,} of the rows had come from another file already; they are kept once.")
     for skip in report.skipped:
         click.echo(visible(f"Left out: {skip}."))
     if report.kinds:

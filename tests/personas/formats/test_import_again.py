@@ -10,8 +10,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hub_people import ask_hub
-from hypothesis import strategies as st
-from properties import holds
 
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
@@ -47,55 +45,36 @@ def written(folder: Path, name: str, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.mark.parametrize("part", [2, 1_000])
-def test_rows_in_three_formats_are_there_once_and_all_files_are_known(hub: HubFile, tmp_path: Path, part: int) -> None:
+def test_equal_texts_of_several_files_are_one_person_and_each_row_is_kept(
+    hub: HubFile, tmp_path: Path, part: int
+) -> None:
     take(hub, written(tmp_path, "t.jsonl", TASKS), part=part)
     again = take(hub, written(tmp_path, "t.csv", TASKS), part=part, licence="CC0-1.0")
     third = take(hub, written(tmp_path, "t.parquet", TASKS), part=part)
-    assert [(r.rows, r.new, r.repeated, r.unlicensed) for r in (again, third)] == [(6, 0, 6, 0), (6, 0, 6, 0)]
-    assert ask_hub(hub, "SELECT count(*), count(licence), any_value(source) FROM imports") == [(6, 6, "t.jsonl")]
-    assert ask_hub(hub, "SELECT count(DISTINCT file), count(*), count(DISTINCT first_row) FROM repeated_rows") == [
-        (2, 12, 6)
-    ]
-
-
-def test_numbers_are_the_same_as_numbers_and_as_text(hub: HubFile, tmp_path: Path) -> None:
-    rows = [{"text": "A nurse", "age": 34, "height": 1.5, "left": True}]
-    take(hub, written(tmp_path, "p.parquet", rows))
-    assert take(hub, written(tmp_path, "p.csv", rows)).repeated == 1
+    assert [(r.rows, r.new, r.unlicensed) for r in (again, third)] == [(6, 0, 0), (6, 0, 0)]
+    assert ask_hub(hub, "SELECT count(*), count(licence), count(DISTINCT file) FROM imports") == [(18, 6, 3)]
+    assert ask_hub(hub, "SELECT count(*), count(licence) FROM personas") == [(3, 3)]
 
 
 def test_a_later_import_fills_what_was_unknown(hub: HubFile, tmp_path: Path) -> None:
     path = written(tmp_path, "p.jsonl", [{"persona": "Ada"}])
     assert take(hub, path).unlicensed == 1
     later = take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de")
-    assert (later.repeated, later.unlicensed) == (1, 0)
-    filled = [("MIT", "Somebody's people")]
-    assert ask_hub(hub, "SELECT licence, source FROM personas") == filled
-    assert ask_hub(hub, "SELECT licence, source FROM imports") == filled
-    assert ask_hub(hub, "SELECT language, revision FROM personas JOIN imports ON id = persona") == [("de", "r7")]
+    assert (later.new, later.unlicensed) == (0, 0)
+    assert ask_hub(hub, "SELECT licence, language FROM personas") == [("MIT", "de")]
+    assert ask_hub(hub, "SELECT licence, source, revision FROM imports ORDER BY file") == [
+        (None, "p.jsonl", None),
+        ("MIT", "Somebody's people", "r7"),
+    ]
     assert take(hub, path, licence="MIT", revision="r7", source="Somebody's people", language="de").already
 
 
 def test_a_text_under_two_licences_keeps_both(hub: HubFile, tmp_path: Path) -> None:
     rows = [{"persona": "A nurse"}]
     take(hub, written(tmp_path, "a.jsonl", rows), licence="MIT")
-    assert take(hub, written(tmp_path, "b.jsonl", rows), licence="CC0-1.0").repeated == 0
+    take(hub, written(tmp_path, "b.jsonl", rows), licence="CC0-1.0")
     assert ask_hub(hub, "SELECT licence FROM imports ORDER BY file") == [("MIT",), ("CC0-1.0",)]
     assert describe_hub(hub).people["licence"] == (("CC0-1.0", 1), ("MIT", 1))
-
-
-def test_a_row_of_another_source_or_with_other_columns_is_another_row(hub: HubFile, tmp_path: Path) -> None:
-    take(hub, written(tmp_path, "a.jsonl", [{"text": "A nurse", "age": 1}]), source="one")
-    assert take(hub, written(tmp_path, "b.jsonl", [{"text": "A nurse", "age": 2}])).repeated == 0
-    assert take(hub, written(tmp_path, "c.jsonl", [{"text": "A nurse", "age": 1}]), source="other").repeated == 0
-    assert ask_hub(hub, "SELECT count(*) FROM imports") == [(3,)]
-
-
-def test_a_row_that_a_file_has_twice_stays_two_rows(hub: HubFile, tmp_path: Path) -> None:
-    rows = [{"persona": "A nurse"}] * 3
-    take(hub, written(tmp_path, "a.jsonl", rows[:2]))
-    assert take(hub, written(tmp_path, "b.jsonl", rows), part=1).repeated == 2
-    assert ask_hub(hub, "SELECT count(*) FROM imports") == [(3,)]
 
 
 def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: HubFile, tmp_path: Path) -> None:
@@ -106,7 +85,7 @@ def test_whoever_is_met_with_a_licence_in_another_row_is_not_without_one(hub: Hu
 
 
 @pytest.mark.slow
-def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: Path) -> None:
+def test_a_merge_fills_what_one_hub_did_not_know(tmp_path: Path) -> None:
     paths = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
     with create_hub(paths[0]) as hub:
         take(hub, written(tmp_path, "t.jsonl", TASKS), language="und")
@@ -114,17 +93,5 @@ def test_a_merge_keeps_rows_once_and_fills_what_one_hub_did_not_know(tmp_path: P
         take(hub, written(tmp_path, "t.csv", TASKS), licence="MIT", language="de")
     merge_hubs(paths, tmp_path / "both.duckdb")
     with open_hub(tmp_path / "both.duckdb") as hub:
-        assert ask_hub(hub, "SELECT count(*), count(licence) FROM imports") == [(6, 6)]
+        assert ask_hub(hub, "SELECT count(*), count(licence) FROM imports") == [(12, 6)]
         assert ask_hub(hub, "SELECT DISTINCT licence, language FROM personas") == [("MIT", "de")]
-        assert ask_hub(hub, "SELECT DISTINCT file, first_file FROM repeated_rows") == [(2, 1)]
-
-
-@holds(st.lists(st.lists(st.sampled_from("abc"), max_size=4), min_size=1, max_size=4), few=5, many=40)
-def test_a_hub_has_each_row_as_often_as_the_file_that_has_it_most(tmp_path: Path, files: list[list[str]]) -> None:
-    path = tmp_path / "law.duckdb"
-    path.unlink(missing_ok=True)
-    with create_hub(path) as hub:
-        for number, texts in enumerate(filter(None, files)):
-            take(hub, written(tmp_path, f"{number}.jsonl", [{"text": f"A {t}", "n": number * 0} for t in texts]))
-        counts = dict(ask_hub(hub, "SELECT text, count(*) FROM imports JOIN personas ON id = persona GROUP BY text"))
-    assert counts == {f"A {t}": max(texts.count(t) for texts in files) for t in "abc" if any(t in f for f in files)}
