@@ -288,7 +288,7 @@ def test_answers_from_one_distribution_differ_in_five_of_a_hundred(
     shares: Sequence[float], of_people: int, agents: int
 ) -> None:
     """The table in docs/experiments.md; where few people can give the rarer answer there are few p values."""
-    times = 2_000
+    times = 1_000
     found = share_that_differs(shares, of_people, agents, times)
     error = 3 * (0.05 * 0.95 / times) ** 0.5
     assert found < 0.06 + error

@@ -24,9 +24,8 @@ def test_a_small_law_holds(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 5])
-def test_every_law_holds(seed: int) -> None:
-    findings = list(check_laws(LAWS, seed=seed))
+def test_every_law_holds() -> None:
+    findings = list(check_laws(LAWS, seed=5))
     assert {one.law for one in findings} == {law.name for law in LAWS}
     assert not [one for one in findings if not one.passes]
 
