@@ -155,7 +155,7 @@ class _Doctor:
         self._asked = 0
         limits = Limits(max_in_flight=_AT_ONCE, max_calls=_MOST_CALLS, max_error_rate=1, timeout=within, wait=0)
         self._gateway = Gateway(
-            handle, ledger=self._log, limits=limits, attempts=2, answer_tokens=_LENGTH, backoff=Backoff(patience=within)
+            handle, ledger=self._log, limits=limits, answer_tokens=_LENGTH, backoff=Backoff(patience=within, attempts=2)
         )
 
     def examination(self, *, works: bool) -> Examination:

@@ -25,7 +25,7 @@ from ..agents.gateway.budget import Budget, Meter, Prices, check_priced
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.gateway import Gateway
-from ..agents.gateway.limits import Limits
+from ..agents.gateway.limits import Backoff, Limits
 from ..core.database import is_interrupt
 from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel
@@ -151,8 +151,7 @@ _HAS_UVLOOP = find_spec("uvloop") is not None
 #: How long an interrupted run waits for what is under way to take notice.
 _PATIENCE_SECONDS = 5.0
 
-#: How often one request is sent at most; a batch may take a day, and its undone requests are sent again in it.
-_ATTEMPTS = 6
+#: How often a request is sent in batches, at most: one may take a day, and its undone requests are sent again in it.
 _BATCH_ATTEMPTS = 3
 
 
@@ -271,8 +270,8 @@ class Engine:
             model,
             prices=models.prices if models.model else models.embeddings_prices,
             queue=self._batch_queue,
-            attempts=_BATCH_ATTEMPTS if batched else _ATTEMPTS,
-            roles={role: opened(one, prices=its, attempts=_ATTEMPTS) for role, (one, its) in models.roles.items()},
+            backoff=Backoff(attempts=_BATCH_ATTEMPTS) if batched else None,
+            roles={role: opened(one, prices=its) for role, (one, its) in models.roles.items()},
         )
         #: The door to the embedding model, where there is one: under the same budget, with a pace of its own.
         self.embedder = self._open_embedder(models, limits)

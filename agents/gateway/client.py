@@ -82,7 +82,6 @@ class ModelClient[H: ServedModel](ABC):
         limits: Limits,
         prices: Prices | None,
         meter: Meter,
-        attempts: int,
         backoff: Backoff,
         queue: RequestQueue | None = None,
     ) -> None:
@@ -117,7 +116,6 @@ class ModelClient[H: ServedModel](ABC):
         self._stores = stores
         self._scope = model.endpoint or ""
         self._prices = prices
-        self._attempts = attempts
         self._backoff = backoff
         self._timeout = max(limits.timeout, model.patience)
         self._queue = queue
@@ -150,7 +148,7 @@ class ModelClient[H: ServedModel](ABC):
 
     async def _may_retry(self, fault: RequestError, failed: int, context: RequestContext) -> bool:
         """Return whether to send the request again. If so, wait first."""
-        allowed = self._attempts
+        allowed = self._backoff.attempts
         if fault.outcome is Outcome.UNREACHABLE and not self.liveness.was_answered:
             allowed = min(allowed, _FIRST_ATTEMPTS * len(self.endpoints))
         if fault.outcome not in TRANSIENT or failed >= allowed:

@@ -54,19 +54,16 @@ class Gateway:
         prices: Prices | None = None,
         meter: Meter | None = None,
         queue: RequestQueue | None = None,
-        attempts: int = 6,
         answer_tokens: int = 1024,
         backoff: Backoff | None = None,
         roles: Mapping[str, "Gateway"] | None = None,
     ) -> None:
-        """`attempts` bounds how often one request is sent.
+        """Ask by this model.
 
         `meter` holds what earlier sessions spent of the budget. `answer_tokens` 0 leaves the length to the endpoint.
         `roles` are the gateways of other models by role; they share the budget, and so the meter.
         Raises `SetupError` for a cap on money without `prices`, `ValueError` for a role with another meter.
         """
-        if attempts < 1:
-            raise SetupError(f"The gateway's attempts are {attempts}; give a number above 0.")
         #: The model that is asked.
         self.model = model
         #: What bounds the calls, and their totals so far.
@@ -86,7 +83,6 @@ class Gateway:
             limits=self.limits,
             prices=prices,
             meter=self.meter,
-            attempts=attempts,
             backoff=backoff or Backoff(),
             queue=queue,
         )

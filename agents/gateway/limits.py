@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import orjson
 from pydantic import Field, field_validator
 
+from ...core.errors import SetupError
 from ...core.model import AnswerSchema
 from ...core.prompt import RenderedPrompt
 from ...core.spec import Option, Spec
@@ -109,12 +110,18 @@ class Limits(Spec):
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Exponential waits with full jitter, never shorter than the endpoint asks for. All in seconds."""
+    """How often a request is sent, with exponential waits in seconds, full jitter, and as long as the endpoint asks."""
 
     base: float = 0.5
     cap: float = 30.0
     #: A request whose endpoint asks to wait longer than this is given up.
     patience: float = 600.0
+    #: How often one request is sent, at most; from 1.
+    attempts: int = 6
+
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise SetupError(f"The gateway's attempts are {self.attempts}; give a number above 0.")
 
     def delay(self, attempt: int, rng: random.Random, *, asked: float | None = None) -> float | None:
         """Return the seconds to wait after failed attempt number `attempt` (from 1).

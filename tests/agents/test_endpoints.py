@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from asking import LINE, QUICK, VALID, Line, Open, ask, ask_all, context_of, prompt_of, scripted
 from memory_ledger import MemoryLedger
@@ -107,8 +109,7 @@ async def test_an_endpoint_that_goes_away_later_costs_only_what_was_asked_then(
         gateway = Gateway(
             open_model("openai:m", base_url=server.base_url),
             ledger=memory_ledger,
-            backoff=QUICK,
-            attempts=2,
+            backoff=replace(QUICK, attempts=2),
             limits=Limits(wait=0),
         )
         assert (await ask(gateway, 1)).outcome is Outcome.OK

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -80,6 +81,7 @@ def scripted(script: Sequence[Any], ledger: MemoryLedger, **options: Any) -> tup
 
 
 def gateway_over(handle: ModelHandle, **options: Any) -> Gateway:
-    """A gateway that waits for nothing, with the options of `Limits` among those of its own."""
+    """A gateway that waits for nothing, with the options of `Limits`, and `attempts`, among those of its own."""
+    backoff = replace(QUICK, attempts=options.pop("attempts", QUICK.attempts))
     limits = Limits.given(**{name: options.pop(name) for name in Limits.model_fields if name in options})
-    return Gateway(handle, **{"limits": limits, "backoff": QUICK, **options})
+    return Gateway(handle, **{"limits": limits, "backoff": backoff, **options})
