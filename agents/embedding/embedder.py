@@ -291,7 +291,6 @@ class Embedder:
         prices: Prices | None = None,
         meter: Meter | None = None,
         batching: Batching | None = None,
-        attempts: int = 6,
         backoff: Backoff | None = None,
     ) -> None:
         """`store` is the run's, `shared` are answers of other runs.
@@ -307,7 +306,6 @@ class Embedder:
             limits=limits or Limits.given(),
             prices=prices,
             meter=meter or Meter(),
-            attempts=attempts,
             backoff=backoff or Backoff(),
         )
         self._batching = batching or Batching()

@@ -1,6 +1,7 @@
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -147,7 +148,7 @@ async def test_texts_that_the_endpoint_fails_for_ever_are_lost_with_the_reason(
     opened: Open, openai_server: OpenAIServer
 ) -> None:
     openai_server.fail_forever("text 7 ")
-    embedded = await opened(attempts=2).embed(TEXTS, STEP)
+    embedded = await opened(backoff=replace(QUICK, attempts=2)).embed(TEXTS, STEP)
     assert {lost.outcome for lost in embedded.lost.values()} == {Outcome.SERVER_ERROR}
     assert "HTTP status 500" in embedded.lost["text 7 of a flood"].reason
     assert len(embedded.vectors) + len(embedded.lost) == 20

@@ -6,6 +6,7 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -253,7 +254,11 @@ async def test_any_value_in_place_of_a_vector_is_a_counted_outcome(
 async def embedded_by(raw: RawServer, ledger: MemoryLedger) -> None:
     handle = open_embedder("openai:m", base_url=raw.base_url)
     embedder = Embedder(
-        handle, ledger=ledger, store=MemoryVectors(), limits=limits(max_response_bytes=2**20), attempts=2, backoff=QUICK
+        handle,
+        ledger=ledger,
+        store=MemoryVectors(),
+        limits=limits(max_response_bytes=2**20),
+        backoff=replace(QUICK, attempts=2),
     )
     try:
         embedded = await embedder.embed(["a text"], RequestContext("step", 1, "society", 5))
