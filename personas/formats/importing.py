@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 from arro3.core import Table
@@ -78,7 +78,7 @@ _LABEL = ", ".join(f"nullif(link->>'{name}', '')" for name in _LABELS)
 _NAMED = f"""
 CREATE OR REPLACE TEMP TABLE named_relations AS
 WITH named AS (
-    SELECT node->>'$' AS node, arg_min(persona, n."row") AS persona
+    SELECT node->>'id' AS node, arg_min(persona, n."row") AS persona
     FROM graph_nodes AS n JOIN imports AS i ON i."row" = n."row" AND i.file = $file GROUP BY 1
 ), said AS (
     SELECT place, link->>'source' AS one, link->>'target' AS other, nullif(link->>'hop', '') AS hop,
@@ -88,7 +88,9 @@ WITH named AS (
 )
 SELECT place, a.persona AS source, b.persona AS target, kind, coalesce(label, kind) AS label,
        coalesce(TRY_CAST(hop AS INTEGER), 1) AS hop,
-       CASE WHEN hop IS NOT NULL AND TRY_CAST(hop AS INTEGER) IS NULL THEN 'its hop is no whole number'
+       CASE WHEN one = '' OR other = '' THEN 'it names nobody as source or target'
+            WHEN hop IS NOT NULL AND (TRY_CAST(hop AS DOUBLE) = TRY_CAST(hop AS INTEGER)) IS NOT TRUE
+                THEN 'its hop is no whole number'
             WHEN a.persona IS NULL OR b.persona IS NULL THEN 'one of its two people is not in the hub' END AS reason
 FROM said LEFT JOIN named AS a ON a.node = one LEFT JOIN named AS b ON b.node = other
 """  # noqa: S608 - our own words
@@ -329,10 +331,8 @@ def _utc_now() -> datetime:
 def _import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsReport:
     """Import the relations of a graph whose nodes were imported as the rows of `file`."""
     tally = SkippedRows(str(graph.path))
-    nodes = [(number, json_text(node["id"])) for number, node in enumerate(graph.nodes, 1)]
-    links = [
-        (number, json_text({name: link.get(name) for name in _READ})) for number, link in enumerate(graph.links, 1)
-    ]
+    nodes = list(_write_json(graph.nodes, ("id",), SkippedRows(str(graph.path))))
+    links = list(_write_json(graph.links, _READ, tally))
     with (
         hub.writing() as con,
         registered(con, table_of(nodes, {"row": "BIGINT", "node": "VARCHAR"}), "graph_nodes"),
@@ -344,4 +344,14 @@ def _import_relations(hub: HubFile, graph: NodeLink, file: int) -> RelationsRepo
             tally.count(reason, place)
         ((new,),) = con.execute(_RELATE).fetchall()
     unread = dict.fromkeys(name for link in graph.links for name in link if name not in _READ)
-    return RelationsReport(new, len(links) - new - len(tally), tuple(tally), tuple(unread))
+    return RelationsReport(new, len(graph.links) - new - len(tally), tuple(tally), tuple(unread))
+
+
+def _write_json(
+    rows: Sequence[Mapping[str, Any]], names: Collection[str], tally: SkippedRows
+) -> Iterator[tuple[int, str]]:
+    for number, row in enumerate(rows, 1):
+        try:
+            yield number, json_text({name: row.get(name) for name in names})
+        except (ValueError, RecursionError):
+            tally.count("it has half a character in it, or nests too deep", number)

@@ -1,11 +1,11 @@
 """Figures of a network: degrees, components, clustering, paths, assortativity and reciprocity."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csr_array
 
 from ...core.arrow import Ints
 from .network import Network, distinct
@@ -78,7 +78,7 @@ class DegreeShare:
 
 #: Above so many paths of two ties to be looked at, clustering is estimated from drawn ones.
 _PATHS = 200_000_000
-_CHUNK = 100_000
+_CHUNK = 4_000_000
 _DRAWN = 200_000
 
 
@@ -99,8 +99,7 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
     pairs = degrees * (degrees - 1) / 2
     if not pairs.any():
         return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
-    arcs = _orient_ties(network)
-    if np.diff(arcs.indptr)[arcs.indices].sum() > most:
+    if _Oriented(network).paths > most:
         return Clustering(_estimate_closed(network, pairs > 0, rng), _estimate_closed(network, pairs, rng))
     closed = triangles(network)
     local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
@@ -109,24 +108,55 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
 
 def triangles(network: Network) -> Ints:
     """Count the triangles that each persona is in."""
-    # Ties lead from the less to the better connected, so that each triangle is one path, and paths are few.
-    arcs = _orient_ties(network)
-    backwards, count = arcs.T.tocsr(), np.zeros(network.people, np.int64)
-    for start in range(0, network.people, _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        own = arcs[rows]
-        closed = (backwards[rows] @ arcs).multiply(own)
-        count[rows] += (own @ arcs).multiply(own).sum(axis=1) + closed.sum(axis=1)
-        count += closed.sum(axis=0)
+    count = np.zeros(network.people, np.int64)
+    for corners in _Oriented(network).triangles():
+        for corner in corners:
+            count += np.bincount(corner, minlength=network.people)
     return count
 
 
-def _orient_ties(network: Network) -> csr_array:
-    rank = np.empty(network.people, np.int64)
-    rank[np.argsort(network.degrees, kind="stable")] = np.arange(network.people)
-    is_up = rank[network.first] < rank[network.second]
-    low, high = np.where(is_up, (network.first, network.second), (network.second, network.first))
-    return coo_array((np.ones(len(network), np.int64), (low, high)), shape=(network.people, network.people)).tocsr()
+class _Oriented:
+    """Ties directed from the less to the better connected, so that each triangle is one path and paths are few."""
+
+    def __init__(self, network: Network) -> None:
+        rank = np.empty(network.people, np.int64)
+        rank[np.argsort(network.degrees, kind="stable")] = np.arange(network.people)
+        self._person = np.argsort(rank)
+        a, b = rank[network.first], rank[network.second]
+        self._arcs = np.sort(np.minimum(a, b) * network.people + np.maximum(a, b))
+        self._people = network.people
+        self._low, self._high = self._arcs // max(1, self._people), self._arcs % max(1, self._people)
+        self._starts = np.searchsorted(self._low, np.arange(network.people + 1))
+        self._steps = np.diff(self._starts)[self._high]
+
+    @property
+    def paths(self) -> int:
+        """Paths of two arcs."""
+        return int(self._steps.sum())
+
+    def triangles(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Yield all triangles, as three arrays of personas at a time."""
+        before = np.concatenate([[0], np.cumsum(self._steps)])
+        start = 0
+        while start < len(self._arcs):
+            # At least one arc, so that a single long one cannot stop the walk.
+            end = max(start + 1, int(np.searchsorted(before, before[start] + _CHUNK, side="right")) - 1)
+            yield self._find_closed(start, end)
+            start = end
+
+    def _find_closed(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
+        steps = self._steps[start:end]
+        arc = np.repeat(np.arange(start, end), steps)
+        nth = np.arange(len(arc)) - np.repeat(np.cumsum(steps) - steps, steps)
+        u, v = self._low[arc], self._high[arc]
+        w = self._high[self._starts[v] + nth]
+        is_closed = _find_members(self._arcs, u * self._people + w)
+        return self._person[u[is_closed]], self._person[v[is_closed]], self._person[w[is_closed]]
+
+
+def _find_members(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
+    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.asarray(ordered[place] == wanted)
 
 
 def _estimate_closed(
@@ -143,17 +173,16 @@ def _estimate_closed(
     other = (one + rng.integers(1, degrees)) % degrees
     a = network.matrix.indices[starts + one].astype(np.int64)
     b = network.matrix.indices[starts + other].astype(np.int64)
-    ties = network.first * network.people + network.second
-    found = float(np.isin(np.minimum(a, b) * network.people + np.maximum(a, b), ties).mean())
+    ordered = network.first * network.people + network.second
+    found = float(_find_members(ordered, np.minimum(a, b) * network.people + np.maximum(a, b)).mean())
     return Measurement(share * found, share * float(np.sqrt(found * (1 - found) / _DRAWN)), _DRAWN)
 
 
-#: Paths are walked from so many people at once.
-_AT_ONCE = 64
+_WORD = 64
 #: A part of up to so many people is walked from each of them.
 _WHOLE = 1024
 #: Visits of ties after which a network of very long paths is given up.
-_VISITS = 400_000_000
+_VISITS = 4_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +197,7 @@ class Paths:
     shares: tuple[float, ...]
 
 
-def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _AT_ONCE) -> Paths:
+def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _WORD) -> Paths:
     """Measure paths in the largest part: from each persona if it is small, else from a sample of `sources` personas."""
     sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
     everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
@@ -177,11 +206,10 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
         return Paths(Measurement(None), None, ())
     is_whole = size <= max(_WHOLE, sources)
     start = everybody if is_whole else np.sort(rng.choice(everybody, sources, replace=False))
-    parts = []
-    for place in range(0, len(start), _AT_ONCE):
-        if (found := _count_reached(network, start[place : place + _AT_ONCE])) is None:
-            return Paths(Measurement(None), None, ())
-        parts.append(found)
+    walked = [_BreadthFirstWalk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
+    if any(counts is None for counts in walked):
+        return Paths(Measurement(None), None, ())
+    parts = [counts for counts in walked if counts is not None]
     longest = max(part.shape[1] for part in parts)
     counts = np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in parts])
     means = counts @ np.arange(1, counts.shape[1] + 1) / (size - 1)
@@ -192,19 +220,42 @@ def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = 
     return Paths(Measurement(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
 
 
-def _count_reached(network: Network, sources: Ints) -> Ints | None:
-    """Count the personas at each distance, a row for each source; None if that would take too long."""
-    ties = network.matrix.astype(np.bool_)
-    front = np.zeros((network.people, len(sources)), np.bool_)
-    front[sources, np.arange(len(sources))] = True
-    seen, levels = front.copy(), list[Ints]()
-    while len(levels) * ties.nnz <= _VISITS:
-        front = (ties @ front) & ~seen
-        if not front.any():
-            return np.array(levels, dtype=np.int64).T
-        levels.append(front.sum(axis=0))
-        seen |= front
-    return None
+class _BreadthFirstWalk:
+    """A breadth-first walk from up to 64 people at once: one bit of a word for each."""
+
+    def __init__(self, network: Network, sources: Ints) -> None:
+        self._sources = len(sources)
+        self._others = network.matrix.indices
+        self._tied = np.flatnonzero(network.degrees)
+        self._starts = network.matrix.indptr[self._tied]
+        self._seen = np.zeros(network.people, np.uint64)
+        self._seen[sources] = np.uint64(1) << np.arange(len(sources), dtype=np.uint64)
+
+    def counts(self) -> Ints | None:
+        """Return the personas reached at each distance, a row for each source; None if that would take too long."""
+        levels = []
+        for visits, reached in enumerate(self._walk_levels(), start=1):
+            if visits * len(self._others) > _VISITS:
+                return None
+            levels.append(_count_bits(reached, self._sources))
+        return np.array(levels, dtype=np.int64).T
+
+    def _walk_levels(self) -> Iterator[NDArray[np.uint64]]:
+        front = self._seen.copy()
+        while True:
+            arrived = np.bitwise_or.reduceat(front[self._others], self._starts)
+            front[:] = 0
+            front[self._tied] = arrived & ~self._seen[self._tied]
+            reached = front[front != 0]
+            if not len(reached):
+                return
+            self._seen |= front
+            yield reached
+
+
+def _count_bits(words: NDArray[np.uint64], many: int) -> list[int]:
+    one = np.uint64(1)
+    return [int(((words >> np.uint64(bit)) & one).sum()) for bit in range(many)]
 
 
 def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
@@ -229,9 +280,10 @@ def numeric_assortativity(network: Network, values: Ints) -> float | None:
     if not len(a):
         return None
     both = np.concatenate([a, b])
+    mean, variance = both.mean(), both.var()
     if np.ptp(both) == 0:
         return None
-    return float(((a - both.mean()) * (b - both.mean())).mean() / both.var())
+    return float(((a - mean) * (b - mean)).mean() / variance)
 
 
 def nominal_assortativity(network: Network, values: Ints) -> float | None:
@@ -244,5 +296,8 @@ def nominal_assortativity(network: Network, values: Ints) -> float | None:
     if not len(a):
         return None
     share = np.bincount(np.concatenate([a, b])) / (2 * len(a))
-    expected = float((share**2).sum())
-    return None if expected > 1 - 1e-12 else (float((a == b).mean()) - expected) / (1 - expected)
+    return _beyond_chance(float((a == b).mean()), float((share**2).sum()))
+
+
+def _beyond_chance(found: float, expected: float) -> float | None:
+    return None if expected > 1 - 1e-12 else (found - expected) / (1 - expected)

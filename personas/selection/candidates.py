@@ -477,6 +477,10 @@ def _make_category(name: str, values: NDArray[np.object_]) -> Category:
     return Category(name, tuple(places), np.fromiter((places.get(value, -1) for value in said), np.int64, len(said)))
 
 
+#: Up to here combinations are counted in a table of all there could be, which is ten times faster than sorting them.
+_TABLE = 4_000_000
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Strata:
     """The combinations that occur, and to which each candidate belongs."""
@@ -502,16 +506,31 @@ class Strata:
 
 def stratify(categories: Sequence[Category], size: int) -> Strata:
     """Divide `size` candidates into strata, in the order of their values; one stratum without categories."""
-    codes: Ints = np.zeros(size, dtype=np.int64)
+    combined = np.zeros(size, dtype=np.int64)
     for category in categories:
-        # Numbered anew each time, so that no product overflows.
-        codes = np.unique(codes * (len(category.values) + 1) + category.codes + 1, return_inverse=True)[1]
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    cells = np.array([category.codes[first] for category in categories], dtype=np.int64)
+        if len(combined) and int(combined.max()) > 2**62 // (len(category.values) + 1):
+            combined = np.unique(combined, return_inverse=True)[1].astype(np.int64)
+        combined = combined * (len(category.values) + 1) + category.codes + 1
+    codes, counts = _number_densely(combined)
+    first = np.empty(len(counts), dtype=np.int64)
+    first[codes[::-1]] = np.arange(size - 1, -1, -1)
+    cells = np.stack([category.codes[first] for category in categories], axis=1) if categories else None
     return Strata(
         tuple(category.name for category in categories),
-        cells.reshape(len(categories), len(first)).T,
+        cells if cells is not None else np.zeros((len(counts), 0), dtype=np.int64),
         counts,
         codes,
         tuple(category.values for category in categories),
     )
+
+
+def _number_densely(combined: Ints) -> tuple[Ints, Ints]:
+    """Return the numbers renumbered without gaps in the same order, and how often each occurs."""
+    if len(combined) and int(combined.max()) < _TABLE:
+        counted = np.bincount(combined)
+        present = np.flatnonzero(counted)
+        places = np.zeros(len(counted), dtype=np.int64)
+        places[present] = np.arange(len(present))
+        return places[combined], counted[present]
+    _, codes, counts = np.unique(combined, return_inverse=True, return_counts=True)
+    return codes.astype(np.int64), counts.astype(np.int64)

@@ -3,7 +3,7 @@
 import posixpath
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -12,6 +12,7 @@ from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
+from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
 from ...core.errors import SetupError, SourceError, install_extra
@@ -201,11 +202,11 @@ def _describe_error(error: Exception) -> str:
 
 #: Bytes of one part of a document, unpacked, and of all parts that are read.
 _LARGEST_PART, _LARGEST_ALL = 20_000_000, 200_000_000
-_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
 #: Text that stands in a document a second time: for programs that cannot show the first, or where it was moved from.
 #: Properties of a paragraph have the stops of its tabs.
 _UNREAD = frozenset(
-    {"{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
+    {"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
 )
 #: Parts with text. Those of notes may be missing.
 _DOCX_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
@@ -214,7 +215,7 @@ _OPF, _DC = "{http://www.idpf.org/2007/opf}", "{http://purl.org/dc/elements/1.1/
 #: What a damaged, locked or strange file raises in these libraries.
 _FAULTS = (
     *(BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError, ValueError),
-    *(ET.ParseError, UnicodeError),
+    *(expat.ExpatError, ET.ParseError, UnicodeError),
 )
 
 
@@ -258,26 +259,44 @@ class _Parts:
 
 
 def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: int) -> Iterator[SourceText]:
-    text = "".join(
-        piece
-        for name in _DOCX_PARTS
-        if name in parts.names or name == _DOCX_PARTS[0]
-        for piece in _docx_words(parts.tree(name))
-    )
+    words = _Words()
+    for name in _DOCX_PARTS:
+        if name in parts.names or name == _DOCX_PARTS[0]:
+            parser = expat.ParserCreate(namespace_separator=" ")
+            parser.StartElementHandler, parser.EndElementHandler = words.begin, words.end
+            parser.CharacterDataHandler, parser.EntityDeclHandler = words.add, words.refuse
+            parser.Parse(parts.read(name), True)
+    text = "".join(words.held)
     if not text.strip():
         raise document.fault(Skip.EMPTY, "has no text; give a document with paragraphs.")
     yield SourceText(document, 0, (text,))
 
 
-def _docx_words(element: ET.Element) -> Iterator[str]:
-    """Yield the text of a part of a Word document, one paragraph after the other."""
-    if element.tag in _UNREAD:
-        return
-    yield _BREAKS.get(element.tag, (element.text or "") if element.tag == f"{_WORD}t" else "")
-    for child in element:
-        yield from _docx_words(child)
-    if element.tag == f"{_WORD}p":
-        yield "\n\n"
+class _Words:
+    """Collects the text of a Word document, one paragraph after the other."""
+
+    def __init__(self) -> None:
+        self.held: list[str] = []
+        self._is_text, self._unread = False, 0
+
+    def begin(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._unread += name in _UNREAD
+        self._is_text = name == f"{_WORD}t"
+        if name in _BREAKS and not self._unread:
+            self.held.append(_BREAKS[name])
+
+    def end(self, name: str) -> None:
+        self._unread -= name in _UNREAD
+        self._is_text = False
+        if name == f"{_WORD}p" and not self._unread:
+            self.held.append("\n\n")
+
+    def add(self, text: str) -> None:
+        if self._is_text and not self._unread:
+            self.held.append(text)
+
+    def refuse(self, *_: object) -> None:
+        raise ValueError("it declares entities, which are not expanded")
 
 
 def _read_epub(document: Document, options: ReadOptions, parts: _Parts, first: int) -> Iterator[SourceText]:
