@@ -1,11 +1,10 @@
 """Writing the personas of a hub to files as rows, or with their relations as a graph, whole or not at all."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, nullcontext
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
@@ -75,56 +74,6 @@ def shorten_text(text: str) -> str:
     return f"{words if len(words) > _LONGEST // 2 else line[: _LONGEST - 1]}\u2026"
 
 
-#: networkx holds a graph as Python objects, about two kilobytes a person and one a tie.
-MOST_PEOPLE = 200_000
-#: An object for each attribute of a profile, of which no program that draws graphs makes anything.
-_LEFT = {"evidence"}
-
-
-def write_graph(people: ExportedPeople, form: str, *, opened: "Opened", notice: str | None = None) -> int:
-    """Write the graph of these personas as `graphml`, `gexf` or `json`, and return how many ties it has.
-
-    A tie is written if both its ends are. A node has the columns of a row, and is labelled with the first words of the
-    description. In XML, lists become strings, and the evidence of profiles is left out. Raises `SetupError` for more
-    than `MOST_PEOPLE`.
-    """
-    import networkx as nx
-
-    if people.count > MOST_PEOPLE:
-        raise SetupError(
-            f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
-            f"export a selection with {parameter('select')}, or write Parquet."
-        )
-    graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
-    fit = _fit_json if form == "json" else _fit_xml
-    for row in (row for batch in people.batches() for row in to_rows(batch)):
-        row["label"] = shorten_text(row["text"])
-        left = () if form == "json" else _LEFT
-        node = {str(fit(name)): fit(value) for name, value in row.items() if value is not None and name not in left}
-        graph.add_node(node.pop("id"), **node)
-    for source, target, kind, label, hop in find_relations(people).fetchall():
-        graph.add_edge(source, target, kind=kind, label=fit(label), hop=hop)
-    with opened() as file:
-        if form == "json":
-            file.write(json_text(nx.node_link_data(graph, edges="edges")).encode())
-        elif form == "gexf":
-            nx.write_gexf(graph, file)
-        else:
-            nx.write_graphml_xml(graph, file)
-    return int(graph.number_of_edges())
-
-
-def _fit_json(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
-
-
-def _fit_xml(value: Any) -> Any:
-    if isinstance(value, list):
-        value = "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
-    value = _fit_json(value)
-    return legible(value) if isinstance(value, str) else value
-
-
 class ExportFormat(StrEnum):
     """What an export is written as."""
 
@@ -166,15 +115,12 @@ class ExportReport:
 
 
 _GRAPHS = (ExportFormat.GRAPHML, ExportFormat.GEXF, ExportFormat.JSON)
-_ROWS = (ExportFormat.JSONL, ExportFormat.CSV, ExportFormat.PARQUET)
-
-#: Opens what is written to, for bytes.
-type Opened = Callable[[], Any]
+_ROWS = 10_000
 
 
 def export_hub(
     hub: HubFile,
-    path: Path,
+    out: Path | BinaryIO,
     *,
     format: ExportFormat | None = None,  # noqa: A002 - the word that users type
     select: str | None = None,
@@ -182,104 +128,82 @@ def export_hub(
     extras: Collection[Extra] = (),
     notice: str | None = None,
 ) -> ExportReport:
-    """Write the personas of a hub, or of one of its selections, in order of arrival, to a new file.
+    """Write the personas of a hub, or of one of its selections, in order of arrival, to a new file or a stream.
 
-    The default format is that of the file's ending. Near-duplicates and personas that a rule has rejected are left out,
-    unless `duplicates` is true or the selection has them. Profiles are among the columns if somebody has one, and the
-    other `extras` if they are named. JSONL, CSV and Parquet have each imported column with its own type (see
-    `personas.formats.people`), and relations in a second file beside them. `hub` writes a folder with all that the hub
-    holds. `notice`, the sentence to show wherever these personas are shown, goes into the file if the format has a
-    place for it. Raises `SetupError` for a file that exists, a format that is unknown or has no place for the extras,
-    an unknown selection, and if there is nobody to export. Raises `StorageError` if the file cannot be written.
+    The default format is that of the file's ending, and JSONL for a stream. Near-duplicates and personas that a rule
+    has rejected are left out, unless `duplicates` is true or the selection has them. Profiles are among the columns if
+    somebody has one, and the other `extras` if they are named. JSONL, CSV and Parquet have each imported column with
+    its own type (see `personas.formats.people`), and relations in a second file beside them, of which a stream has
+    none. `hub` writes a folder with all that the hub holds. `notice`, the sentence to show wherever these personas are
+    shown, goes into the file if the format has a place for it. Raises `SetupError` for a file that exists, a format
+    that is unknown or has no place for the extras, an unknown selection, and if there is nobody to export. Raises
+    `StorageError` if the file cannot be written.
     """
-    chosen = format or _by_name(path)
-    beside = [relations_path(path)] if chosen in _ROWS else []
-    for taken in (path, *beside):
-        check_free(taken)
+    chosen = format or (_by_name(out) if isinstance(out, Path) else ExportFormat.JSONL)
     if chosen is ExportFormat.HUB:
-        return _export_whole(hub, path, select=select, extras=extras, notice=notice)
-    people = _find_people(hub, chosen, select=select, duplicates=duplicates, extras=extras)
+        if not isinstance(out, Path) or select is not None or extras:
+            raise SetupError(
+                "All that a hub holds is written to a folder; give a path, and give neither "
+                f"{parameter('select')} nor {parameter('extras')} with it."
+            )
+        return _export_whole(hub, out, notice)
+    people = ExportedPeople(
+        hub, select=select, duplicates=duplicates, extras=extras, reserved=GRAPH_NAMES if chosen in _GRAPHS else ()
+    )
+    if not people.count:
+        raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
+    report = _export_people(people, out, chosen, notice)
+    return replace(report, extras=tuple(people.extras.items()), as_json=people.as_json, several=people.several)
+
+
+def _export_people(
+    people: ExportedPeople, out: Path | BinaryIO, chosen: ExportFormat, notice: str | None
+) -> ExportReport:
+    path = out if isinstance(out, Path) else Path("-")
+    report = ExportReport(path, chosen, people.count, None, people.unlicensed)
     packing = None if chosen is ExportFormat.PARQUET else compression_of(path)
     with ExitStack() as stack:
-        part = stack.enter_context(write_new_file(path))
-        report = _write_people(people, chosen, path, partial(open_compressed, part, packing), notice)
+
+        def opened(path: Path) -> AbstractContextManager[Any]:
+            if not isinstance(out, Path):
+                return nullcontext(out)
+            return open_compressed(stack.enter_context(write_new_file(path)), packing)
+
+        if chosen in _GRAPHS:
+            with opened(path) as file:
+                return replace(report, relations=_write_graph(people, chosen, file, notice))
+        beside = relations_path(path)
+        if isinstance(out, Path):
+            check_free(beside)
+        with opened(path) as file:
+            _write_rows(people.batches(), chosen, file, {"format": 1} | ({"notice": notice} if notice else {}))
         relations = find_relations(people)
-        if chosen in _ROWS and len(relations):
-            part = stack.enter_context(write_new_file(beside[0]))
-            write_rows(iter_batches(relations, 10_000), chosen, partial(open_compressed, part, packing))
-            report = replace(report, relations=len(relations), relations_path=beside[0])
+        if not isinstance(out, Path):
+            return replace(report, left_relations=len(relations))
+        if len(relations):
+            with opened(beside) as file:
+                _write_rows(iter_batches(relations, _ROWS), chosen, file, {})
+            report = replace(report, relations=len(relations), relations_path=beside)
     return report
 
 
-def stream_hub(
-    hub: HubFile,
-    out: BinaryIO,
-    *,
-    format: ExportFormat = ExportFormat.JSONL,  # noqa: A002 - the word that users type
-    select: str | None = None,
-    duplicates: bool = False,
-    extras: Collection[Extra] = (),
-    notice: str | None = None,
-) -> ExportReport:
-    """Write what `export_hub` writes to a stream of bytes, without a second file.
-
-    Raises `SetupError` as `export_hub` does, and for a whole hub.
-    """
-    if format is ExportFormat.HUB:
-        raise SetupError("A whole hub is written to a folder, and not to a stream; give a path.")
-    people = _find_people(hub, format, select=select, duplicates=duplicates, extras=extras)
-    report = _write_people(people, format, Path("-"), partial(nullcontext, out), notice)
-    return report if format in _GRAPHS else replace(report, left_relations=len(find_relations(people)))
+def _export_whole(hub: HubFile, path: Path, notice: str | None) -> ExportReport:
+    people = ExportedPeople(hub, duplicates=True)
+    rows = write_hub_folder(hub, path, notice=notice)
+    relations = rows.get("relations", 0)
+    return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(rows))
 
 
-def _find_people(hub: HubFile, chosen: ExportFormat, **asked: Any) -> ExportedPeople:
-    people = ExportedPeople(hub, **asked, reserved=GRAPH_NAMES if chosen in _GRAPHS else ())
-    if not people.count:
-        select = asked["select"]
-        raise SetupError(f"There is nobody to export in {str(hub.path)!r}{f' under {select!r}' if select else ''}.")
-    return people
-
-
-def _write_people(
-    people: ExportedPeople, chosen: ExportFormat, path: Path, opened: Opened, notice: str | None
-) -> ExportReport:
-    """Write the personas themselves, and return the report."""
-    relations = None
-    if chosen in _GRAPHS:
-        relations = write_graph(people, chosen.value, opened=opened, notice=notice)
-    else:
-        write_rows(people.batches(), chosen, opened, {"format": 1} | ({"notice": notice} if notice else {}))
-    told = (people.unlicensed, tuple(people.extras.items()))
-    return ExportReport(path, chosen, people.count, relations, *told, as_json=people.as_json, several=people.several)
-
-
-def write_rows(
-    batches: Iterator[Any], form: ExportFormat, opened: Opened, facts: Mapping[str, Any] | None = None
-) -> None:
+def _write_rows(batches: Iterator[Any], form: ExportFormat, file: Any, facts: Mapping[str, Any]) -> None:
     """Write batches of rows as JSONL, CSV or Parquet; Parquet has the facts in its metadata."""
     if form is not ExportFormat.PARQUET:
-        with opened() as file:
-            (write_csv if form is ExportFormat.CSV else write_jsonl)(batches, file)
+        (write_csv if form is ExportFormat.CSV else write_jsonl)(batches, file)
         return
     metadata = {"populace": orjson.dumps(facts).decode()} if facts else {}
-    with TemporaryDirectory(prefix="populace-") as folder, opened() as file:
+    with TemporaryDirectory(prefix="populace-") as folder:
         write_parquet(batches, whole := Path(folder, "rows.parquet"), metadata)
         with whole.open("rb") as written:
             copyfileobj(written, file)
-
-
-def _export_whole(
-    hub: HubFile, path: Path, *, select: str | None, extras: Collection[Extra], notice: str | None
-) -> ExportReport:
-    if select is not None or extras:
-        raise SetupError(
-            f"The format hub writes all that a hub holds; give neither {parameter('select')} nor "
-            f"{parameter('extras')} with it."
-        )
-    people = ExportedPeople(hub, duplicates=True)
-    written = write_hub_folder(hub, path, notice=notice)
-    relations = written.get("relations", 0)
-    return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(written))
 
 
 def _by_name(path: Path) -> ExportFormat:
@@ -290,3 +214,52 @@ def _by_name(path: Path) -> ExportFormat:
     raise SetupError(
         f"{str(path)!r} does not say by its ending what to write; give {parameter('format')}, one of {formats}."
     )
+
+
+#: networkx holds a graph as Python objects, about two kilobytes a person and one a tie.
+MOST_PEOPLE = 200_000
+#: An object for each attribute of a profile, of which no program that draws graphs makes anything.
+_LEFT = {"evidence"}
+
+
+def _write_graph(people: ExportedPeople, form: ExportFormat, file: Any, notice: str | None) -> int:
+    """Write the graph of these personas as GraphML, GEXF or JSON, and return how many ties it has.
+
+    A tie is written if both its ends are. A node has the columns of a row, and is labelled with the first words of the
+    description. In XML, lists become strings, and the evidence of profiles is left out. Raises `SetupError` for more
+    than `MOST_PEOPLE`.
+    """
+    import networkx as nx
+
+    if people.count > MOST_PEOPLE:
+        raise SetupError(
+            f"There are {people.count:,} people to export, and {form} is written for {MOST_PEOPLE:,} at most; "
+            f"export a selection with {parameter('select')}, or write Parquet."
+        )
+    graph = nx.MultiDiGraph(**({"notice": notice} if notice else {}))
+    fit = _fit_json if form is ExportFormat.JSON else _fit_xml
+    for row in (row for batch in people.batches() for row in to_rows(batch)):
+        row["label"] = shorten_text(row["text"])
+        left = () if form is ExportFormat.JSON else _LEFT
+        node = {str(fit(name)): fit(value) for name, value in row.items() if value is not None and name not in left}
+        graph.add_node(node.pop("id"), **node)
+    for source, target, kind, label, hop in find_relations(people).fetchall():
+        graph.add_edge(source, target, kind=kind, label=fit(label), hop=hop)
+    if form is ExportFormat.JSON:
+        file.write(json_text(nx.node_link_data(graph, edges="edges")).encode())
+    elif form is ExportFormat.GEXF:
+        nx.write_gexf(graph, file)
+    else:
+        nx.write_graphml_xml(graph, file)
+    return int(graph.number_of_edges())
+
+
+def _fit_json(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _fit_xml(value: Any) -> Any:
+    if isinstance(value, list):
+        value = "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
+    value = _fit_json(value)
+    return legible(value) if isinstance(value, str) else value

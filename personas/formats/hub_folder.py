@@ -6,6 +6,7 @@ holds the statements that make tables, indexes and views, every comment, and of 
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Annotated, Literal
 import duckdb
 import orjson
 from arro3.core import RecordBatchReader
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from ...core.arrow import parquet, write_parquet
 from ...core.database import CONFIG, make_database, quote_name, quote_text, said
@@ -37,12 +38,6 @@ _PLAIN = re.compile(
     r"(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIMESTAMP)(\[[0-9]*\])*"
 )
 _FILE = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.parquet$"
-_MADE = {
-    "sequences": re.compile(r"CREATE SEQUENCE "),
-    "tables": re.compile(r"CREATE TABLE "),
-    "indexes": re.compile(r"CREATE (UNIQUE )?INDEX "),
-    "views": re.compile(r"CREATE VIEW "),
-}
 _HERE = "database_name = current_database() AND schema_name = 'main'"
 _TABLES = f"SELECT table_name, sql FROM duckdb_tables() WHERE {_HERE} AND NOT temporary ORDER BY table_oid"  # noqa: S608
 _SQL = {
@@ -57,9 +52,26 @@ UNION ALL SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns(
 """  # noqa: S608 - our own words
 
 
+def _check_creation(sql: str) -> str:
+    try:
+        if [one.type for one in duckdb.extract_statements(sql)] == [duckdb.StatementType.CREATE]:
+            return sql
+    except duckdb.Error:
+        pass
+    raise ValueError("not one statement that creates something")
+
+
+#: Statements that make one thing of the schema, and nothing else.
+_ONE = AfterValidator(_check_creation)
+type _Sequence = Annotated[str, Field(pattern="^CREATE SEQUENCE "), _ONE]
+type _Table = Annotated[str, Field(pattern="^CREATE TABLE "), _ONE]
+type _Index = Annotated[str, Field(pattern="^CREATE (UNIQUE )?INDEX "), _ONE]
+type _View = Annotated[str, Field(pattern="^CREATE VIEW "), _ONE]
+
+
 class _FolderTable(FrozenModel):
     name: str
-    sql: str
+    sql: _Table
     file: Annotated[str, Field(pattern=_FILE)]
     rows: int
     sha256: str
@@ -77,10 +89,10 @@ class _Manifest(FrozenModel):
     format: int
     schema_version: int
     notice: str | None
-    sequences: tuple[str, ...]
+    sequences: tuple[_Sequence, ...]
     tables: tuple[_FolderTable, ...]
-    indexes: tuple[str, ...]
-    views: tuple[str, ...]
+    indexes: tuple[_Index, ...]
+    views: tuple[_View, ...]
     comments: tuple[_Comment, ...]
 
 
@@ -178,51 +190,23 @@ def _read_manifest(folder: Path) -> _Manifest:
         )
     try:
         held = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise SourceError(f"{str(path)!r} is damaged ({error}); export the hub once more.") from error
-    if not isinstance(held, dict) or held.get("populace") != "hub":
-        raise SourceError(
-            f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
-        )
-    for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
-        version = held.get(name)
-        if isinstance(version, int) and version > known:
+        if not isinstance(held, dict) or held.get("populace") != "hub":
             raise SourceError(
-                f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; {UPGRADE}."
+                f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
             )
-    try:
-        manifest = _Manifest.model_validate(held, strict=False)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        raise SourceError(
-            f"{str(path)!r} is damaged: {where} is {shown(first['input'])}; export the hub once more."
-        ) from error
-    _check_statements(path, manifest)
-    return manifest
-
-
-def _check_statements(path: Path, manifest: _Manifest) -> None:
-    """Check that the statements of a received manifest make only what a hub is made of."""
-    by_kind: dict[str, Sequence[str]] = {
-        "sequences": manifest.sequences,
-        "tables": [table.sql for table in manifest.tables],
-        "indexes": manifest.indexes,
-        "views": manifest.views,
-    }
-    for kind, statements in by_kind.items():
-        for sql in statements:
-            if not _MADE[kind].match(sql) or not _is_one_creation(sql):
+        for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
+            version = held.get(name)
+            if isinstance(version, int) and version > known:
                 raise SourceError(
-                    f"{str(path)!r} is damaged: under {kind} stands {shown(sql)}; export the hub once more."
+                    f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; {UPGRADE}."
                 )
-
-
-def _is_one_creation(sql: str) -> bool:
-    try:
-        return [statement.type for statement in duckdb.extract_statements(sql)] == [duckdb.StatementType.CREATE]
-    except duckdb.Error:
-        return False
+        return _Manifest.model_validate(held, strict=False)
+    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+        why = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors(include_url=False)[0]
+            why = f"{'.'.join(map(str, first['loc']))} is {shown(first['input'])}"
+        raise SourceError(f"{str(path)!r} is damaged: {why}; export the hub once more.") from error
 
 
 def _check_file(folder: Path, table: _FolderTable) -> None:
@@ -248,20 +232,20 @@ def _fill_hub(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest)
 
 def _in_order(manifest: _Manifest) -> Sequence[str]:
     """Sort the views, each after those that it uses: a replaced view comes after its users in the catalogue."""
-    ordered: list[str] = []
-    left: Sequence[str] = manifest.views
+    ordered, waiting, failed = list[str](), deque(manifest.views), 0
     with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's
         for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
             con.execute(sql)
-        while left:
-            failed: list[tuple[str, duckdb.Error]] = []
-            for sql in left:
-                try:
-                    con.execute(sql)
-                    ordered.append(sql)
-                except (duckdb.CatalogException, duckdb.BinderException) as error:
-                    failed.append((sql, error))
-            if len(failed) == len(left):
-                raise failed[0][1]
-            left = [sql for sql, _ in failed]
+        while waiting:
+            sql = waiting.popleft()
+            try:
+                con.execute(sql)
+            except (duckdb.CatalogException, duckdb.BinderException):
+                if failed == len(waiting):
+                    raise
+                waiting.append(sql)
+                failed += 1
+            else:
+                ordered.append(sql)
+                failed = 0
     return ordered

@@ -8,36 +8,16 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import shown
+from ...core.readers import RowError
 from ...core.spec import Spec
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
-
-
-class UnsaidError(Exception):
-    """A row does not say what a description needs; its one argument is the reason why it is left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class _TemplatePart:
-    """Text and columns in turn, which are left out together where they are optional and a column is empty."""
-
-    pieces: tuple[tuple[str, bool], ...]
-    is_optional: bool
-
-    def text(self, row: Mapping[str, Any]) -> str:
-        values = [(_describe_value(row.get(piece)) if is_column else piece, piece) for piece, is_column in self.pieces]
-        missing = next((column for value, column in values if value is None), None)
-        if missing is None:
-            return "".join(str(value) for value, _ in values)
-        if self.is_optional:
-            return ""
-        raise UnsaidError(f"it has no {missing!r}, which {parameter('compose')} needs outside of [ ]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +27,23 @@ class Template:
     #: How the import is remembered, and the columns that it reads.
     name: str
     columns: tuple[str, ...]
-    parts: tuple[_TemplatePart, ...]
+    #: Pieces of text and columns (which are marked), and whether they are left out together where a column is empty.
+    parts: tuple[tuple[Sequence[tuple[str, bool]], bool], ...]
     #: The language that it writes; None where that is for the template to say.
     language: None = None
 
     def text(self, row: Mapping[str, Any]) -> str:
-        """The template with the values of the row."""
-        text = "".join(part.text(row) for part in self.parts)
+        """Fill in the values of the row. Raises `RowError` for a row that says too little."""
+        text = ""
+        for pieces, is_optional in self.parts:
+            said = [_describe_value(row.get(piece)) if is_column else piece for piece, is_column in pieces]
+            if None not in said:
+                text += "".join(map(str, said))
+            elif not is_optional:
+                missing = pieces[said.index(None)][0]
+                raise RowError(f"it has no {missing!r}, which {parameter('compose')} needs outside of [ ]")
         if not text.strip():
-            raise UnsaidError(f"none of the columns that {parameter('compose')} names says anything")
+            raise RowError(f"none of the columns that {parameter('compose')} names says anything")
         return text
 
 
@@ -64,13 +52,14 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
 
     A value is put in as it is: nothing in a template is evaluated, and a name can be that of a column only.
     """
-    parts, pieces, is_optional = list[_TemplatePart](), list[tuple[str, bool]](), False
+    parts: list[tuple[Sequence[tuple[str, bool]], bool]] = []
+    pieces, is_optional = list[tuple[str, bool]](), False
     for token in _TOKEN.finditer(template):
         if token["column"] is not None:
             column = _find_column(where, columns, token["column"], f", which {parameter('compose')} names")
             pieces.append((column, True))
         elif token["mark"] == ("]" if is_optional else "["):
-            parts.append(_TemplatePart(tuple(pieces), is_optional))
+            parts.append((pieces, is_optional))
             pieces, is_optional = [], not is_optional
         elif token["mark"] is not None:
             raise SetupError(
@@ -83,8 +72,8 @@ def parse_template(template: str, columns: Sequence[str], *, where: str) -> Temp
         raise SetupError(
             f"{parameter('compose')} opens a [ that it does not close; write [ ... ], or [[ for the mark itself."
         )
-    parts.append(_TemplatePart(tuple(pieces), False))
-    used = tuple(dict.fromkeys(piece for part in parts for piece, is_column in part.pieces if is_column))
+    parts.append((pieces, False))
+    used = tuple(dict.fromkeys(piece for found, _ in parts for piece, is_column in found if is_column))
     if not used:
         raise SetupError(
             f"{parameter('compose')} names no column, so all descriptions would be the same; write {{column}}."
@@ -127,7 +116,7 @@ class RuleComposer:
         """`A 34-year-old woman from Leeds, England; occupation: nurse; ...`."""
         said = {meaning: self._describe_meaning(meaning, row) for meaning in self.meant}
         if not any(said.values()):
-            raise UnsaidError("none of the columns that descriptions are made of says anything")
+            raise RowError("none of the columns that descriptions are made of says anything")
         parts = [f"{meaning}: {said[meaning]}" for meaning in self.meant if meaning not in _FIRST and said[meaning]]
         return f"{'; '.join([_describe_opening(said), *parts])}."
 
@@ -162,7 +151,7 @@ def rule_composer(columns: Sequence[str]) -> RuleComposer | None:
     return RuleComposer(used, meant) if len(meant) >= _FEWEST else None
 
 
-#: Makes the descriptions of rows that have none. Its `text` raises `UnsaidError` for a row that says too little.
+#: Makes the descriptions of rows that have none. Its `text` raises `RowError` for a row that says too little.
 type Composer = Template | RuleComposer
 
 
@@ -216,12 +205,19 @@ class Columns:
         named = {"text": self.text, "language": self.language, "source": self.source, "licence": self.licence}
         return {meaning: column for meaning, column in named.items() if column is not None}
 
+    def settings(self) -> dict[str, Any]:
+        """Return what of it decides what is written, as `ImportOptions.settings`."""
+        read: dict[str, Any] = {"mapping": self.meanings, "format": self.shape}
+        return read | ({"compose": self.composer.name} if self.composer is not None else {})
+
     def __str__(self) -> str:
         said = [f"{meaning} from {column!r}" for meaning, column in self.meanings.items()]
         if self.composer is not None:
             said.insert(0, f"text composed of {', '.join(map(repr, self.composer.columns))}")
         return ", ".join(said)
 
+
+type FieldMeaning = Literal["text", "language", "source", "licence"]
 
 #: What the text may be called, in the order in which it is looked for.
 _TEXTS = ("input persona", "text", "persona", "description", "bio", "biography")
@@ -231,7 +227,7 @@ def resolve_columns(
     path: Path,
     columns: Sequence[str],
     *,
-    mapping: Mapping[str, str],
+    mapping: Mapping[FieldMeaning, str],
     compose: str | None = None,
 ) -> Columns:
     """Resolve what the columns mean: as `mapping` says (`text`, `language`, ... to a column), else by their names.
@@ -289,10 +285,9 @@ def _list_columns(columns: Sequence[str]) -> str:
     return f"{shown} and {len(columns) - 40} more" if len(columns) > 40 else shown or "none at all"
 
 
-type FieldMeaning = Literal["text", "language", "source", "licence"]
-
-_MEANINGS = ("text", "language", "source", "licence")
-_TAG = r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$"
+_MEANINGS = get_args(FieldMeaning.__value__)
+#: A BCP 47 tag.
+TAG = re.compile(r"^[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*$")
 # SPDX expressions: ids, joined by AND, OR and WITH. What no list knows is written LicenseRef-NAME.
 _LICENCE = r"^\(*[A-Za-z0-9.:+-]+\)*( (AND|OR|WITH) \(*[A-Za-z0-9.:+-]+\)*)*$"
 
@@ -313,7 +308,7 @@ class ImportOptions(Spec):
     #: Licence of the source, its revision, and the language of the descriptions, where no column states it.
     licence: str | None = Field(default=None, pattern=_LICENCE)
     revision: str | None = Field(default=None, min_length=1)
-    language: str | None = Field(default=None, pattern=_TAG)
+    language: str | None = Field(default=None, pattern=TAG.pattern)
     #: What becomes of personal data in descriptions, as `Policy` names it; `ignore` does not look for any.
     personal: Literal["keep", "pseudonymise", "drop", "ignore"] = "keep"
     #: Whether descriptions are judged by the rules of quality. Those of a published collection are their authors'.

@@ -96,48 +96,44 @@ def free_names(names: Iterable[str], own: Collection[str]) -> dict[str, str]:
     return free
 
 
-#: What DuckDB calls integers in the structure of JSON.
-_INTEGERS = frozenset({"UBIGINT", "BIGINT", "HUGEINT"})
-
-
 @dataclass(frozen=True, slots=True)
 class ImportedColumn:
-    """One imported column in an export: its name there, and DuckDB's type of its values."""
+    """One imported column in an export: its name there, and DuckDB's type of its values.
 
-    name: str
+    The values are in the list `held` of JSON values, at a place that is counted from 1.
+    """
+
     written: str
     kind: str
+    place: int
 
-    def select_value(self, place: int) -> str:
-        """Return SQL for its value, which is at this place (from 1) in the list `held` of JSON values."""
+    @property
+    def value(self) -> str:
+        """SQL for its value."""
         if self.kind == "JSON":
-            return f"nullif(held[{place}]::VARCHAR, 'null')"
-        return f"held[{place}]::{self.kind}" if self.kind.endswith("[]") else f"(held[{place}]->>'$')::{self.kind}"
+            return f"nullif(held[{self.place}]::VARCHAR, 'null')"
+        return f"({self._text})::{self.kind}"
 
-    def find_wide(self, place: int) -> str:
-        """Return SQL that is true if the type does not hold all of its numbers exactly."""
-        text = f"held[{place}]->>'$'"
-        if self.kind == "BIGINT":
-            return f"bool_or({text} IS NOT NULL AND TRY_CAST({text} AS BIGINT) IS NULL)"
-        digits = {"DOUBLE": "^-?[0-9]{16,}$", "DOUBLE[]": "[0-9]{16}", "BIGINT[]": "[0-9]{19}"}.get(self.kind)
-        return f"bool_or(regexp_matches({text}, '{digits}'))" if digits else "bool_or(false)"
+    @property
+    def is_wide(self) -> str:
+        """SQL that is true if the type does not hold all of its numbers exactly."""
+        if self.kind.startswith("DOUBLE"):
+            return f"bool_or(regexp_matches({self._text}, '(^|[[,])-?[0-9]{{16,}}([],]|$)'))"
+        return f"bool_or({self._text} IS NOT NULL AND TRY_CAST({self._text} AS {self.kind}) IS NULL)"
+
+    @property
+    def _text(self) -> str:
+        return f"held[{self.place}]" + ("" if self.kind.endswith("[]") else "->>'$'")
 
 
-def _read_kind(structure: Any) -> tuple[bool, str]:
-    """Return whether a value of this structure is a list, and DuckDB's type of it or of what it lists."""
+def _find_kind(structure: Any) -> str:
+    """Return DuckDB's type of values that have this structure; JSON for those that are nested or of several types."""
     is_list = isinstance(structure, list)
     kind = structure[0] if is_list else structure
-    return is_list, kind if isinstance(kind, str) else "JSON"
-
-
-def _unite_kinds(found: set[tuple[bool, str]]) -> str:
-    """Return the one type of values of these kinds; JSON where there is none."""
-    shapes, kinds = {is_list for is_list, _ in found}, {kind for _, kind in found} - {"NULL"}
-    if kinds <= {*_INTEGERS, "DOUBLE"} and kinds:
-        kinds = {"DOUBLE"} if "DOUBLE" in kinds else {"BIGINT"}
-    if len(shapes) > 1 or len(kinds) > 1 or "JSON" in kinds:
+    if not isinstance(kind, str) or kind == "JSON":
         return "JSON"
-    return f"{next(iter(kinds), 'VARCHAR')}{'[]' if True in shapes else ''}"
+    kind = {"NULL": "VARCHAR", "UBIGINT": "BIGINT", "HUGEINT": "BIGINT"}.get(kind, kind)
+    return f"{kind}[]" if is_list else kind
 
 
 _ROWS = 10_000
@@ -170,9 +166,11 @@ LEFT JOIN (
 #: Who of them is exported.
 _RETAINED = "duplicate_of IS NULL AND rejected IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
-_STRUCTURES = """
-SELECT json_structure(attributes)::VARCHAR FROM exported_kept WHERE attributes IS NOT NULL
-GROUP BY 1 ORDER BY min(arrival)
+_STRUCTURE = """
+SELECT json_structure(to_json(list(attributes ORDER BY arrival))) FROM (
+    SELECT arg_min(attributes, arrival) AS attributes, min(arrival) AS arrival FROM exported_kept
+    WHERE attributes IS NOT NULL GROUP BY json_structure(attributes)
+)
 """
 _HELD = "(SELECT *, json_extract(attributes, getvariable('exported_paths')) AS held FROM exported_kept)"
 
@@ -227,9 +225,7 @@ class ExportedPeople:
     def batches(self) -> Iterator[Any]:
         """Yield the people as Arrow batches of some thousands of rows, with a column for each imported one."""
         con = self.hub.con
-        values = "".join(
-            f", {column.select_value(place)} AS imported_{place}" for place, column in enumerate(self.imported, 1)
-        )
+        values = "".join(f", {column.value} AS imported_{column.place}" for column in self.imported)
         self._hold_values()  # another export may have set them since
         rows = con.sql(
             f"SELECT k.* EXCLUDE ({', '.join((*self._hidden, 'held'))}){select_extras(self.extras)}{values} "  # noqa: S608 - ours
@@ -253,17 +249,17 @@ class ExportedPeople:
     @cached_property
     def imported(self) -> tuple[ImportedColumn, ...]:
         """The imported columns, each with the one type that all of its values have; else they are JSON."""
-        found: dict[str, set[tuple[bool, str]]] = {}
-        for (structure,) in self.hub.con.execute(_STRUCTURES).fetchall():
-            for name, one in parse_json(structure).items():
-                found.setdefault(name, set()).add(_read_kind(one))
+        ((structure,),) = self.hub.con.execute(_STRUCTURE).fetchall()
+        found = parse_json(structure)[0] if structure else {}
         names = free_names(found, {*own_names(self.extras), *self._reserved})
         self._names = list(found)
-        columns = tuple(ImportedColumn(name, names[name], _unite_kinds(kinds)) for name, kinds in found.items())
+        columns = [
+            ImportedColumn(names[name], _find_kind(one), place) for place, (name, one) in enumerate(found.items(), 1)
+        ]
         if not columns:
             return ()
         self._hold_values()
-        wide = ", ".join(column.find_wide(place) for place, column in enumerate(columns, 1))
+        wide = ", ".join(column.is_wide for column in columns)
         (is_wide,) = self.hub.con.execute(f"SELECT {wide} FROM {_HELD}").fetchall()  # noqa: S608 - our own words
         return tuple(replace(c, kind="JSON") if wide else c for c, wide in zip(columns, is_wide, strict=True))
 

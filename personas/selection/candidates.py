@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import duckdb
 import numpy as np
@@ -13,7 +13,7 @@ from ...core.arrow import Ints
 from ...core.database import quote_name, quote_text, said
 from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
-from ...core.user_sql import QueryLimit, check_functions, iter_nodes, parse_sql, run_query
+from ...core.user_sql import Node, QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from ..hub.file import lend_tables
 from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES
@@ -135,7 +135,7 @@ def _alike_names(name: str, names: list[str]) -> tuple[str, ...]:
 
 def _is_otherwise(name: str, kind: AttributeType) -> str:
     """Return SQL that is true if the attribute exists and is not of that kind."""
-    if kind in ("BIGINT", "DOUBLE"):
+    if kind in _NUMBERS:
         return f"NOT regexp_full_match({_text_value(name)}, '{_WHOLE if kind == 'BIGINT' else _NUMBER}')"
     return f"json_type(attributes, {_quote_pointer(name)}) <> '{'BOOLEAN' if kind == 'BOOLEAN' else 'ARRAY'}'"
 
@@ -280,8 +280,7 @@ def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> s
 
 
 def _is_fitting(attribute: AttributeColumn, kind: str) -> bool:
-    is_number = attribute.kind in ("BIGINT", "DOUBLE") and kind in ("TINYINT", "INTEGER")
-    return is_number or attribute.kind == kind
+    return attribute.kind == kind or (attribute.kind in _NUMBERS and kind in ("TINYINT", "INTEGER"))
 
 
 def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
@@ -327,21 +326,24 @@ def parse_condition(
         raise SetupError(
             f"{parameter('where')} is empty; give a condition such as \"language = 'en'\", or leave it out."
         )
-    nodes = list(iter_nodes(_parse_expression(text)))
-    _check_nodes(nodes)
-    try:
-        check_functions(nodes)
-    except SetupError as error:
-        raise SetupError(f"{parameter('where')} is {text!r}: {error}") from error
-    _check_stable(con, nodes)
+    nodes = _parse_expression(con, text)
     names = dict.fromkeys(_column_names(nodes))
     condition = Condition(text, tuple(people.column(name, asked_by="where") for name in names))
     _check_type(con, condition, people, limit)
     return condition
 
 
-def _parse_expression(text: str) -> Any:
-    """Return the tree of the expression, as DuckDB parses it."""
+#: What may not be in a condition, by its class in the tree, and why.
+_NOT_ASKED = {
+    "SUBQUERY": "takes one condition on a person, without a query inside it",
+    "PARAMETER": "holds a parameter (? or $); write the value itself",
+    "STAR": "names all columns at once (*); name those that count",
+}
+_FICKLE = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
+
+
+def _parse_expression(con: duckdb.DuckDBPyConnection, text: str) -> list[Node]:
+    """Return the nodes of the expression's tree, as DuckDB parses it, once all of them are found to be allowed."""
     try:
         duckdb.SQLExpression(text)
         (tree,) = parse_sql(f"SELECT 1 FROM people WHERE \n{text}\n")  # noqa: S608 - parsed, not run
@@ -351,30 +353,24 @@ def _parse_expression(text: str) -> Any:
             f"{parameter('where')} is {text!r}, which is no condition in SQL, such as \"language = 'en' AND hop < 3\": "
             f"{why}"
         ) from error
-    return tree["where_clause"]
+    nodes = list(iter_nodes(tree["where_clause"]))
+    for node in nodes:
+        if reason := _NOT_ASKED.get(node.get("class", "")):
+            raise SetupError(f"{parameter('where')} {reason}.")
+    try:
+        check_functions(nodes)
+    except SetupError as error:
+        raise SetupError(f"{parameter('where')} is {text!r}: {error}") from error
+    fickle = {name for (name,) in con.execute(_FICKLE).fetchall()}
+    for name in (str(node["function_name"]).lower() for node in nodes if node.get("class") == "FUNCTION"):
+        if name in fickle:
+            raise SetupError(
+                f"{parameter('where')} calls {name}(), whose answer changes; a selection must be the same every time."
+            )
+    return nodes
 
 
-def _check_nodes(nodes: list[dict[str, Any]]) -> None:
-    classes = {node.get("class") for node in nodes}
-    if "SUBQUERY" in classes:
-        raise SetupError(f"{parameter('where')} takes one condition on a person, without a query inside it.")
-    if "PARAMETER" in classes:
-        raise SetupError(f"{parameter('where')} holds a parameter (? or $); write the value itself.")
-    if "STAR" in classes:
-        raise SetupError(f"{parameter('where')} names all columns at once (*); name those that count.")
-
-
-def _check_stable(con: duckdb.DuckDBPyConnection, nodes: list[dict[str, Any]]) -> None:
-    called = {str(node["function_name"]).lower() for node in nodes if node.get("class") == "FUNCTION"}
-    query = "SELECT DISTINCT function_name FROM duckdb_functions() WHERE stability <> 'CONSISTENT'"
-    fickle = {str(name).lower() for (name,) in con.execute(query).fetchall()} if called else set()
-    for name in sorted(called & fickle):
-        raise SetupError(
-            f"{parameter('where')} calls {name}(), whose answer changes; a selection must be the same every time."
-        )
-
-
-def _column_names(nodes: list[dict[str, Any]]) -> Iterator[str]:
+def _column_names(nodes: list[Node]) -> Iterator[str]:
     lambdas = [node for node in nodes if node.get("class") == "LAMBDA"]
     own = {str(name) for node in lambdas for side in iter_nodes(node["lhs"]) for name in side.get("column_names", ())}
     for node in nodes:
@@ -463,6 +459,7 @@ def read_candidates(
     relation = people.relation((*condition.columns, *columns), with_duplicates=with_duplicates)
     shown = "".join(f", {quote_name(column.name)}::VARCHAR" for column in columns)
     query = f'SELECT "#row", "#arrival"{shown} FROM {relation} WHERE {condition}'  # noqa: S608 - parsed and quoted
+    query += ' ORDER BY "#arrival", "#row"'
     try:
         table = ask_people(con, query, limit, duckdb.DuckDBPyRelation.fetchnumpy)
     except (duckdb.DataError, duckdb.ProgrammingError) as error:
@@ -470,23 +467,14 @@ def read_candidates(
             f"{parameter('where')} is {condition.sql!r}, which failed on somebody: {said(error)}."
         ) from error
     rows, arrivals, *others = table.values()
-    rows, arrivals = integers(rows), integers(arrivals)
-    order = _arrival_order(rows, arrivals)
-    categories = (_make_category(column.name, values, order) for column, values in zip(columns, others, strict=True))
-    return Candidates(rows[order], arrivals[order], tuple(categories))
+    categories = [_make_category(column.name, values) for column, values in zip(columns, others, strict=True)]
+    return Candidates(integers(rows), integers(arrivals), tuple(categories))
 
 
-def _arrival_order(rows: Ints, arrivals: Ints) -> Ints | slice:
-    # DuckDB's threads may give rows in any order, though they rarely do.
-    steps = np.diff(arrivals)
-    return slice(None) if (steps > 0).all() else np.lexsort((rows, arrivals))
-
-
-def _make_category(name: str, values: NDArray[np.object_], order: Ints | slice) -> Category:
+def _make_category(name: str, values: NDArray[np.object_]) -> Category:
     said = values.tolist()
     places = {value: place for place, value in enumerate(sorted({value for value in said if value is not None}))}
-    codes = np.fromiter((places.get(value, -1) for value in said), np.int64, len(said))
-    return Category(name, tuple(places), codes[order])
+    return Category(name, tuple(places), np.fromiter((places.get(value, -1) for value in said), np.int64, len(said)))
 
 
 #: Up to here combinations are counted in a table of all there could be, which is ten times faster than sorting them.

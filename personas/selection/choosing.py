@@ -34,10 +34,21 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     """
     # By place and not by name, because names in SQL are case-insensitive.
     wanted = list(targets.shares.values())
-    shares = [_wanted_shares(category, values) for category, values in zip(candidates.categories, wanted, strict=True)]
-    eligible, left_out = _within_targets(candidates, shares)
+    shares = [
+        np.array([values.get(value, 0.0) for value in category.values], dtype=float)
+        for category, values in zip(candidates.categories, wanted, strict=True)
+    ]
+    eligible, left_out = _keep_asked(candidates, wanted, "is not among the targets")
+    if not len(eligible):
+        raise SetupError(
+            f"Nobody among the {len(candidates):,} candidates has a value of every variable of the targets; the values "
+            + "; ".join(f"of {c.name} are {', '.join(c.values[:20]) or 'not known'}" for c in candidates.categories)
+            + "."
+        )
     _check_met(candidates, spec, targets)
-    n = _feasible_number(spec, len(eligible))
+    if (spec.n or 0) > len(eligible):
+        _refuse_shortage(spec, f"{len(eligible):,} fit the targets")
+    n = min(spec.n or 0, len(eligible))
     strata = stratify(eligible.categories, len(eligible))
     fits = [_fit_margin(strata.cells[:, place], share) for place, share in enumerate(shares)]
     raked, raking = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
@@ -53,25 +64,18 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     return eligible.rows[positions], weights[strata.codes[positions]], report
 
 
-def _wanted_shares(category: Category, wanted: Mapping[str, float]) -> Floats:
-    return np.array([wanted.get(value, 0.0) for value in category.values], dtype=float)
-
-
-def _within_targets(candidates: Candidates, shares: list[Floats]) -> tuple[Candidates, dict[str, int]]:
+def _keep_asked(
+    candidates: Candidates, asked: Iterable[Mapping[str, float] | None], why: str
+) -> tuple[Candidates, dict[str, int]]:
+    """Return the candidates who have a value asked of each column (None: a known one), and how many are left out."""
     kept = np.ones(len(candidates), dtype=bool)
     left_out = {}
-    for category, share in zip(candidates.categories, shares, strict=True):
-        # The last place is that of unknown values, whose code is -1.
-        asked = np.append(share > 0, False)[category.codes]
-        if others := int((kept & ~asked).sum()):
-            left_out[f"{category.name} is not among the targets"] = others
-        kept &= asked
-    if not kept.any():
-        raise SetupError(
-            f"Nobody among the {len(candidates):,} candidates has a value of every variable of the targets; the values "
-            + "; ".join(f"of {c.name} are {', '.join(c.values[:20]) or 'not known'}" for c in candidates.categories)
-            + "."
-        )
+    for category, values in zip(candidates.categories, asked, strict=True):
+        codes = [code for code, value in enumerate(category.values) if values is None or values.get(value, 0) > 0]
+        is_asked = np.isin(category.codes, codes)
+        if others := int((kept & ~is_asked).sum()):
+            left_out[f"{category.name} {why}"] = others
+        kept &= is_asked
     return candidates.those(kept), left_out
 
 
@@ -84,13 +88,6 @@ def _check_met(candidates: Candidates, spec: SelectionSpec, targets: Marginals) 
                 f"none of the {len(candidates):,} candidates has it; leave it out of the targets, or let the other "
                 f"values make up for it with {parameter('allow_fewer', True)}."
             )
-
-
-def _feasible_number(spec: SelectionSpec, size: int) -> int:
-    n = spec.n or 0
-    if n > size:
-        _refuse_shortage(spec, f"{size:,} fit the targets")
-    return min(n, size)
 
 
 def _fit_margin(codes: Ints, share: Floats) -> Margin:
@@ -110,10 +107,6 @@ def _brought_to(sizes: Floats, counts: Ints, n: int) -> Floats:
             break
         base = sizes if lacking < 0 else np.where(is_full, 0.0, sizes)
         sizes = np.minimum(sizes + base * (lacking / float(base.sum())), counts)
-    return _fill_emptied(sizes, counts, n)
-
-
-def _fill_emptied(sizes: Floats, counts: Ints, n: int) -> Floats:
     # Cells emptied by contradictory targets take what no other cell can.
     lacking = n - float(sizes.sum())
     if lacking < 1e-6:
@@ -165,7 +158,9 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenP
     """Choose personas by the rule of the spec. Raises `SetupError` if it cannot be met and fewer will not do."""
     if not len(candidates):
         raise SetupError(
-            f"Nobody meets {parameter('where')}; choose by something that somebody has." if spec.where else _NOBODY
+            f"Nobody meets {parameter('where')}; choose by something that somebody has."
+            if spec.where
+            else "The hub has nobody to choose from; import or grow people first."
         )
     if spec.targets is not None:
         return ChosenPeople(*_choose_by_targets(candidates, spec, spec.targets))
@@ -188,44 +183,27 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenP
     return ChosenPeople(eligible.rows[positions], weights, report)
 
 
-_NOBODY = "The hub has nobody to choose from; import or grow people first."
-
-
 def _find_eligible(candidates: Candidates, spec: SelectionSpec) -> tuple[Candidates, dict[str, int]]:
     """Return the candidates that the rule applies to, and how many are left out and why.
 
     `stratify` treats unknown as a value.
     """
-    kept = np.ones(len(candidates), dtype=bool)
-    left_out = {}
-    for category in candidates.categories if spec.rule != "stratify" else ():
-        known = category.codes >= 0
-        if unknown := int((kept & ~known).sum()):
-            left_out[f"{category.name} is not known"] = unknown
-        kept &= known
+    if spec.rule == "stratify":
+        return candidates, {}
+    eligible, left_out = _keep_asked(candidates, [None] * len(candidates.categories), "is not known")
     if spec.quota is not None:
         (category,) = candidates.categories
-        asked = np.isin(
-            category.codes, [code for value in spec.quota.counts if (code := category.code(value)) is not None]
-        )
-        if others := int((kept & ~asked).sum()):
-            left_out[f"{category.name} is not in the quota"] = others
-        _check_quota(candidates, spec)
-        kept &= asked
-    if not kept.any():
+        if missing := [value for value in spec.quota.counts if category.code(value) is None]:
+            values = ", ".join(map(repr, category.values[:20])) + (", ..." if len(category.values) > 20 else "")
+            raise SetupError(
+                f"Nobody among the {len(candidates):,} candidates has {category.name} "
+                f"{' or '.join(map(repr, missing))}; the values are {values}."
+            )
+        eligible, others = _keep_asked(eligible, [spec.quota.counts], "is not in the quota")
+        left_out |= others
+    if not len(eligible):
         raise SetupError(f"{' and '.join(spec.columns)} is known of nobody among the {len(candidates):,} candidates.")
-    return candidates.those(kept), left_out
-
-
-def _check_quota(candidates: Candidates, spec: SelectionSpec) -> None:
-    (category,) = candidates.categories
-    missing = [value for value in spec.quota.counts if category.code(value) is None] if spec.quota is not None else []
-    if missing:
-        values = ", ".join(map(repr, category.values[:20])) + (", ..." if len(category.values) > 20 else "")
-        raise SetupError(
-            f"Nobody among the {len(candidates):,} candidates has {category.name} {' or '.join(map(repr, missing))}; "
-            f"the values are {values}."
-        )
+    return eligible, left_out
 
 
 def _wanted_sizes(strata: Strata, spec: SelectionSpec, size: int) -> Ints:
@@ -259,18 +237,15 @@ def _check_enough(strata: Strata, wanted: Ints, spec: SelectionSpec) -> None:
     if not len(short) or spec.allow_fewer:
         return
     named = "; ".join(
-        f"{_name_stratum(strata, stratum)}: {strata.counts[stratum]:,} of {wanted[stratum]:,}"
-        for stratum in short[:_SHOWN]
+        f"{', '.join(f'{column} {value!r}' for column, value in zip(strata.columns, strata.label(one), strict=True))}: "
+        f"{strata.counts[one]:,} of {wanted[one]:,}"
+        for one in short[:_SHOWN]
     )
     more = f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
     raise SetupError(
         f"There are too few candidates with {named}{more}; ask for fewer, or take what there is with "
         f"{parameter('allow_fewer', True)}."
     )
-
-
-def _name_stratum(strata: Strata, stratum: int) -> str:
-    return ", ".join(f"{column} {value!r}" for column, value in zip(strata.columns, strata.label(stratum), strict=True))
 
 
 def _choose_diverse(

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path, PurePath
 from typing import BinaryIO
 
@@ -245,7 +246,8 @@ class DocumentMetadata:
 
         Raises `SourceError` for an invalid value.
         """
-        language, licence = _first_value(row, "language", "lang"), _optional_text(where, row, "licence", "license")
+        language = next((row[key] for key in ("language", "lang") if row.get(key) not in (None, "")), None)
+        licence = _optional_text(where, row, "licence", "license")
         return DocumentMetadata(
             language=None if language is None else parse_language(where, {"language": language}),
             licence=None if licence is None else licence_name(licence),
@@ -286,43 +288,34 @@ def _optional_text(where: str, row: Mapping[str, object], *keys: str) -> str | N
     return None if key is None else parse_text(where, row, key)
 
 
-def _first_value(row: Mapping[str, object], *keys: str) -> object:
-    return next((row[key] for key in keys if row.get(key) not in (None, "")), None)
-
-
 _PIECE = 1 << 17
 
 
 def iter_bytes(document: Document) -> Iterator[bytes]:
-    """The decompressed bytes. Raises `DocumentError` for a file that cannot be opened or is damaged."""
+    """Yield the decompressed bytes. Raises `DocumentError` for a file that cannot be opened or is damaged."""
     with ExitStack() as stack:
-        raw = _open_stream(document, stack)
-        packing = document.packing or (sniff_compression(raw) if document.path is None else None)
-        yield from _read_pieces(document, decompressed(raw, packing, stack), packing)
-
-
-def _open_stream(document: Document, stack: ExitStack) -> BinaryIO:
-    if document.path is None:
-        if sys.stdin is None:
+        if document.path is not None:
+            try:
+                raw: BinaryIO = stack.enter_context(document.path.open("rb"))
+            except OSError as error:
+                raise document.fault(
+                    Skip.UNREADABLE, f"cannot be read ({error.strerror}); check its rights."
+                ) from error
+        elif sys.stdin is None:
             raise DocumentError(Skip.UNREADABLE, "Standard input is closed; send texts into it, or name a file.")
-        return sys.stdin.buffer
-    try:
-        return stack.enter_context(document.path.open("rb"))
-    except OSError as error:
-        raise document.fault(Skip.UNREADABLE, f"cannot be read ({error.strerror}); check its rights.") from error
-
-
-def _read_pieces(document: Document, stream: BinaryIO, packing: Compression | None) -> Iterator[bytes]:
-    got = 0
-    while True:
-        try:
-            piece = stream.read(_PIECE)
-        except DAMAGE as error:
-            raise _explain_damage(document, packing, got, error) from error
-        if not piece:
-            return
-        got += len(piece)
-        yield piece
+        else:
+            raw = sys.stdin.buffer
+        packing = document.packing or (sniff_compression(raw) if document.path is None else None)
+        stream, got = decompressed(raw, packing, stack), 0
+        while True:
+            try:
+                piece = stream.read(_PIECE)
+            except DAMAGE as error:
+                raise _explain_damage(document, packing, got, error) from error
+            if not piece:
+                return
+            got += len(piece)
+            yield piece
 
 
 def _explain_damage(document: Document, packing: Compression | None, got: int, error: Exception) -> DocumentError:
@@ -375,85 +368,57 @@ def declared_encoding(head: bytes) -> str | None:
 
 
 def iter_text(label: str, pieces: Iterable[bytes], encoding: str | None = None) -> Iterator[str]:
-    """The text of `pieces` with newlines as line ends, without byte order mark.
+    """Yield the text of `pieces` with newlines as line ends, without byte order mark.
 
     Text without a mark is UTF-8, or `encoding` where it is not; each document is judged on its own. Raises
     `DocumentError` with the byte for text that is neither, and for binary files.
     """
-    stream = _Decoder(label, encoding)
-    for piece in pieces:
-        if text := stream.decode(piece):
-            yield text
-    if text := stream.decode(b"", final=True):
-        yield text
-
-
-class _Decoder:
-    def __init__(self, label: str, encoding: str | None) -> None:
-        self._label = label
-        self._encoding = encoding
-        self._decoder: codecs.IncrementalDecoder | None = None
-        #: Whether everything so far was ASCII, so that another encoding can still turn out to be the right one.
-        self._is_open = False
-        self._has_nul = False
-        self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
-        self._head = b""
-        self._bytes = 0
-        self._lines = 1
-
-    def decode(self, piece: bytes, *, final: bool = False) -> str:
-        """The text of the next bytes, as far as they are complete characters."""
-        if self._decoder is None:
-            self._head += piece
-            if len(self._head) < _LONGEST_MARK and not final:
-                return ""
-            piece = self._head
-            self._decoder = self._begin_decoder(piece)
-        text = self._newlines.decode(self._decode_piece(piece, self._decoder, final=final), final=final)
-        self._bytes += len(piece)
-        self._lines += text.count("\n")
-        return text
-
-    def _begin_decoder(self, head: bytes) -> codecs.IncrementalDecoder:
-        name = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-        if name is None and self._encoding and _is_unlike_ascii(self._encoding):
-            name = self._encoding
-        self._is_open = name is None and self._encoding is not None
-        self._has_nul = name is not None and name != "utf-8-sig"
-        return codecs.getincrementaldecoder(name or "utf-8")()
-
-    def _decode_piece(self, piece: bytes, decoder: codecs.IncrementalDecoder, *, final: bool) -> str:
-        nul = -1 if self._has_nul else piece.find(b"\0")
-        if nul >= 0:
-            byte = self._bytes + nul
-            raise DocumentError(
-                Skip.BINARY, f"{self._label} is a binary file: byte {byte} is NUL; give a text file in UTF-8."
-            )
-        if self._is_open and not piece.isascii():
-            decoder = self._decoder = self._settle_decoder(piece)
+    pieces, head = iter(pieces), b""
+    while len(head) < _LONGEST_MARK and (first := next(pieces, None)) is not None:
+        head += first
+    name = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+    if name is None and encoding and _is_unlike_ascii(encoding):
+        name = encoding
+    # While all is ASCII, another encoding can still turn out to be the right one.
+    is_open, has_nul = name is None and encoding is not None, name not in (None, "utf-8-sig")
+    decoder = codecs.getincrementaldecoder(name or "utf-8")()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    at, line = 0, 1
+    for piece in chain([head], pieces, [None]):
+        read, is_last = piece or b"", piece is None
+        if not has_nul and (nul := read.find(b"\0")) >= 0:
+            said = f"{label} is a binary file: byte {at + nul} is NUL; give a text file in UTF-8."
+            raise DocumentError(Skip.BINARY, said)
+        if is_open and not read.isascii():
+            is_open, decoder = False, codecs.getincrementaldecoder(_settle_encoding(read, encoding))()
         held = len(decoder.getstate()[0])
         try:
-            return decoder.decode(piece, final)
+            text = newlines.decode(decoder.decode(read, is_last), is_last)
         except UnicodeError as error:
-            raise self._explain_undecodable(error, held) from error
+            raise _explain_undecodable(label, error, at - held, line) from error
+        at, line = at + len(read), line + text.count("\n")
+        if text:
+            yield text
 
-    def _settle_decoder(self, piece: bytes) -> codecs.IncrementalDecoder:
-        """The decoder, decided at the first bytes beyond ASCII."""
-        self._is_open = False
-        try:
-            codecs.getincrementaldecoder("utf-8")().decode(piece)
-        except UnicodeDecodeError:
-            return codecs.getincrementaldecoder(self._encoding or "utf-8")()
-        return codecs.getincrementaldecoder("utf-8")()
 
-    def _explain_undecodable(self, error: UnicodeError, held: int) -> DocumentError:
-        if not isinstance(error, UnicodeDecodeError):
-            return DocumentError(Skip.ENCODING, f"{self._label} cannot be decoded ({error}); save it as UTF-8.")
-        at, line = error.start, self._lines + error.object.count(b"\n", 0, error.start)
-        name = "UTF-8" if error.encoding.lower() in ("utf-8", "utf_8") else error.encoding
-        found = f"byte {self._bytes - held + at}, on line {line}, is 0x{error.object[at]:02X}"
-        way = "save it as UTF-8, or name what it is in with `populace grow --encoding`"
-        return DocumentError(Skip.ENCODING, f"{self._label} is not {name}: {found}; {way}.")
+def _settle_encoding(piece: bytes, encoding: str | None) -> str:
+    """Decide the encoding at the first bytes beyond ASCII."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(piece)
+    except UnicodeDecodeError:
+        return encoding or "utf-8"
+    return "utf-8"
+
+
+def _explain_undecodable(label: str, error: UnicodeError, before: int, line: int) -> DocumentError:
+    """Return the error for what cannot be decoded; `before` and `line` say where the decoded bytes begin."""
+    if not isinstance(error, UnicodeDecodeError):
+        return DocumentError(Skip.ENCODING, f"{label} cannot be decoded ({error}); save it as UTF-8.")
+    at, line = error.start, line + error.object.count(b"\n", 0, error.start)
+    name = "UTF-8" if error.encoding.lower() in ("utf-8", "utf_8") else error.encoding
+    found = f"byte {before + at}, on line {line}, is 0x{error.object[at]:02X}"
+    way = "save it as UTF-8, or name what it is in with `populace grow --encoding`"
+    return DocumentError(Skip.ENCODING, f"{label} is not {name}: {found}; {way}.")
 
 
 def _is_unlike_ascii(encoding: str) -> bool:

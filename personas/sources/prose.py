@@ -1,13 +1,19 @@
 """Prose of one document: text, Markdown, HTML and PDF, and the packages DOCX and EPUB."""
 
+import posixpath
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
+from html.parser import HTMLParser
 from importlib.util import find_spec
-from io import StringIO
 from itertools import chain
 from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
+from xml.parsers import expat
+from zipfile import BadZipFile, ZipFile
 
 from ...core.errors import SetupError, SourceError, install_extra
 from ...core.inputs import parse_language
@@ -26,13 +32,6 @@ from .documents import (
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
-import posixpath
-import zlib
-from html.parser import HTMLParser
-from urllib.parse import unquote
-from xml.etree import ElementTree as ET
-from xml.parsers import expat
-from zipfile import BadZipFile, ZipFile
 
 #: Most characters of a front matter; beyond, the text is taken to begin with a thematic break.
 _LONGEST = 1 << 14
@@ -46,38 +45,22 @@ def read_prose(document: Document, options: ReadOptions, pieces: Iterable[bytes]
     is_markdown = document.format is Format.MARKDOWN
     stated = DocumentMetadata()
     if is_markdown:
-        head, parts = _read_head(parts)
-        size, values = _front_matter(head)
-        stated = _read_statement(document, values)
-        parts = _blank_start(size, parts)
+        held: list[str] = []
+        while sum(map(len, held)) < _LONGEST and (part := next(parts, None)) is not None:
+            held.append(part)
+        parts = chain(held, parts)
+        if found := _FENCE.match("".join(held), 0, _LONGEST):
+            values = {key.lower(): _strip_quotes(value.strip()) for key, value in _KEY.findall(found[1])}
+            try:
+                stated = DocumentMetadata.of(f"{document.label}, front matter", values)
+            except SourceError as error:
+                raise DocumentError(Skip.ROW, str(error)) from error
+            parts = _blank_start(found.end(), parts)
     yield SourceText(document, 0, parts, stated, headings=is_markdown, has_lines=True)
-
-
-def _read_head(parts: Iterator[str]) -> tuple[str, Iterator[str]]:
-    """Return the beginning of a text, and the whole of it."""
-    held: list[str] = []
-    while sum(map(len, held)) < _LONGEST and (part := next(parts, None)) is not None:
-        held.append(part)
-    return "".join(held), chain(held, parts)
-
-
-def _front_matter(head: str) -> tuple[int, Mapping[str, object]]:
-    """Return the length of the front matter in characters, and the plain values of the top level of its YAML."""
-    found = _FENCE.match(head, 0, _LONGEST)
-    if found is None:
-        return 0, {}
-    return found.end(), {key.lower(): _strip_quotes(value.strip()) for key, value in _KEY.findall(found[1])}
 
 
 def _strip_quotes(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
-
-
-def _read_statement(document: Document, values: Mapping[str, object]) -> DocumentMetadata:
-    try:
-        return DocumentMetadata.of(f"{document.label}, front matter", values)
-    except SourceError as error:
-        raise DocumentError(Skip.ROW, str(error)) from error
 
 
 def _blank_start(size: int, parts: Iterable[str]) -> Iterator[str]:
@@ -119,24 +102,19 @@ def check_extra(document: Document) -> None:
 
 def read_html(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> Iterator[SourceText]:
     """Read the main text of a page as Markdown, without menus, banners and footers."""
-    page = _decode_page(document, options, pieces)
-    text = _main_text(document, page)
-    if not text or not text.strip():
-        raise document.fault(Skip.EMPTY, "has no main text; give a page with paragraphs, or its text as .txt.")
-    yield SourceText(document, 0, (text,), _page_metadata(document, page), headings=True)
-
-
-def _main_text(document: Document, page: str) -> str | None:
     from trafilatura import extract
 
     getLogger("trafilatura").addHandler(_SILENT)
+    page = _decode_page(document, options, pieces)
     try:
-        return extract(page, output_format="markdown", include_comments=False)
+        text = extract(page, output_format="markdown", include_comments=False)
     # A malformed page may raise anything in the parser.
     except Exception as error:
-        raise document.fault(
-            Skip.CORRUPT, f"cannot be read as HTML ({_describe_error(error)}); give its text as .txt."
-        ) from error
+        said = f"cannot be read as HTML ({_describe_error(error)}); give its text as .txt."
+        raise document.fault(Skip.CORRUPT, said) from error
+    if not text or not text.strip():
+        raise document.fault(Skip.EMPTY, "has no main text; give a page with paragraphs, or its text as .txt.")
+    yield SourceText(document, 0, (text,), _page_metadata(document, page), headings=True)
 
 
 def _page_metadata(document: Document, page: str) -> DocumentMetadata:
@@ -150,58 +128,47 @@ def _page_metadata(document: Document, page: str) -> DocumentMetadata:
 
 
 def _decode_page(document: Document, options: ReadOptions, pieces: Iterable[bytes]) -> str:
-    held = b"".join(_bound_pieces(document, pieces))
-    # The encoding that a page declares is used where the page is not UTF-8.
-    encoding = declared_encoding(held[:_HEAD]) or options.encoding
-    page = StringIO()
-    page.writelines(iter_text(document.label, (held,), encoding))
-    if not page.tell():
-        raise document.fault(Skip.EMPTY, "is empty; give a file with text in it.")
-    return page.getvalue()
-
-
-def _bound_pieces(document: Document, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    size = 0
+    held = bytearray()
     for piece in pieces:
-        size += len(piece)
-        if size > LARGEST_PAGE:
+        held += piece
+        if len(held) > LARGEST_PAGE:
             complaint = f"is larger than {LARGEST_PAGE:,} bytes, too much for one page of HTML; split it."
             raise document.fault(Skip.LONG, complaint)
-        yield piece
+    # The encoding that a page declares is used where the page is not UTF-8.
+    encoding = declared_encoding(bytes(held[:_HEAD])) or options.encoding
+    page = "".join(iter_text(document.label, (bytes(held),), encoding))
+    if not page:
+        raise document.fault(Skip.EMPTY, "is empty; give a file with text in it.")
+    return page
 
 
 def read_pdf(document: Document, options: ReadOptions, *, first: int = 0) -> Iterator[SourceText]:
     """Read one text per page, from page `first` on; pages without text (for example, pictures of text) are counted."""
-    reader = _open_pdf(document)
+    reader, pages = _open_pdf(document)
     stated = DocumentMetadata(title=_pdf_title(reader))
-    for number in range(max(1, first), _count_pages(document, reader) + 1):
-        text = _page_text(document, reader, number)
-        if isinstance(text, DocumentError):
-            options.skips.add(text)
+    for number in range(max(1, first), pages + 1):
+        try:
+            text = _page_text(document, reader, number)
+        except DocumentError as error:  # the other pages may be whole
+            options.skips.add(error)
         else:
             yield SourceText(document, number, (text,), stated, f"#page={number}")
 
 
-def _open_pdf(document: Document) -> "PdfReader":
+def _open_pdf(document: Document) -> tuple["PdfReader", int]:
+    """Open a PDF, and return it with the number of its pages."""
     from pypdf import PdfReader
 
     getLogger("pypdf").addHandler(_SILENT)
     try:
         reader = PdfReader(document.path or "", strict=False)
-        locked = reader.is_encrypted and not reader.decrypt("")
+        if not reader.is_encrypted or reader.decrypt(""):
+            return reader, len(reader.pages)
     # A damaged file may raise anything.
     except Exception as error:
-        raise _explain_damage(document, error) from error
-    if locked:
-        raise document.fault(Skip.UNREADABLE, "is locked with a password; save it without one.")
-    return reader
-
-
-def _count_pages(document: Document, reader: "PdfReader") -> int:
-    try:
-        return len(reader.pages)
-    except Exception as error:  # as above
-        raise _explain_damage(document, error) from error
+        said = _describe_error(error)
+        raise document.fault(Skip.CORRUPT, f"cannot be read as PDF ({said}); fetch or save it anew.") from error
+    raise document.fault(Skip.UNREADABLE, "is locked with a password; save it without one.")
 
 
 def _pdf_title(reader: "PdfReader") -> str | None:
@@ -212,24 +179,21 @@ def _pdf_title(reader: "PdfReader") -> str | None:
     return _clean_text(title).strip() or None if title else None
 
 
-def _page_text(document: Document, reader: "PdfReader", number: int) -> str | DocumentError:
+def _page_text(document: Document, reader: "PdfReader", number: int) -> str:
     where = f"{document.label}, page {number}"
     try:
         text = reader.pages[number - 1].extract_text()
-    except Exception as error:  # noqa: BLE001  (as above; the other pages may be whole)
-        return DocumentError(Skip.CORRUPT, f"{where} cannot be read ({_describe_error(error)}); save the file anew.")
+    except Exception as error:
+        said = f"{where} cannot be read ({_describe_error(error)}); save the file anew."
+        raise DocumentError(Skip.CORRUPT, said) from error
     if not text.strip():
-        return DocumentError(Skip.ROW, f"{where} has no text, perhaps a picture of it; recognise its letters first.")
+        raise DocumentError(Skip.ROW, f"{where} has no text, perhaps a picture of it; recognise its letters first.")
     return _clean_text(text)
 
 
 def _clean_text(text: str) -> str:
     """Replace the characters that a text file cannot hold."""
     return re.sub("[\ud800-\udfff\0]", "\ufffd", text)
-
-
-def _explain_damage(document: Document, error: Exception) -> DocumentError:
-    return document.fault(Skip.CORRUPT, f"cannot be read as PDF ({_describe_error(error)}); fetch or save it anew.")
 
 
 def _describe_error(error: Exception) -> str:

@@ -207,26 +207,36 @@ def _read_document(document: Document, options: ReadOptions, *, first: int = 0) 
 
     Raises `DocumentError` for a faulty document, and `SetupError` if an extra is not installed.
     """
+    pieces: Iterator[bytes] = iter(())
+    if document.path is None or document.format is None or document.format.is_streamed:
+        pieces = iter_bytes(document)
+    if document.format is None:
+        document, pieces = _guess_format(document, options, pieces)
     check_extra(document)
-    if document.path is not None and document.format is not None and not document.format.is_streamed:
-        return _read_whole(document, options, first)
-    return _read_streamed(document, options, iter_bytes(document), first)
+    if document.path is None and document.format is not None and not document.format.is_streamed:
+        return _read_spooled(document, options, pieces, first)
+    return _read_as(document, options, pieces, first)
 
 
-def _read_whole(document: Document, options: ReadOptions, first: int) -> Iterator[SourceText]:
+def _read_as(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
     match document.format:
         case Format.PDF:
             return read_pdf(document, options, first=first)
         case Format.DOCX | Format.EPUB:
             return read_package(document, options, first=first)
-    return read_columns(document, options, first=first)
+        case Format.PARQUET | Format.ARROW:
+            return read_columns(document, options, first=first)
+        case Format.JSONL | Format.CSV | Format.TSV:
+            return read_rows(document, options, pieces, first=first)
+        case Format.HTML:
+            return read_html(document, options, pieces)
+    return read_prose(document, options, pieces)
 
 
 def _read_spooled(
     document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int
 ) -> Iterator[SourceText]:
     """Read standard input through a temporary file, for a format that must be read from its end."""
-    check_extra(document)
     with TemporaryDirectory(prefix="populace-") as folder:
         path = Path(folder, "stdin")
         try:
@@ -238,22 +248,7 @@ def _read_spooled(
                 f"{document.label} is {document.format}, which is put into a file in {gettempdir()} to be read, and "
                 f"that cannot be written ({error.strerror}); make room there, or name a file.",
             ) from error
-        yield from _read_whole(replace(document, path=path, is_stdin=True), options, first)
-
-
-def _read_streamed(
-    document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int
-) -> Iterator[SourceText]:
-    if document.format is None:
-        document, pieces = _guess_format(document, options, pieces)
-    if document.format is not None and not document.format.is_streamed:
-        return _read_spooled(document, options, pieces, first)
-    match document.format:
-        case Format.JSONL | Format.CSV | Format.TSV:
-            return read_rows(document, options, pieces, first=first)
-        case Format.HTML:
-            return read_html(document, options, pieces)
-    return read_prose(document, options, pieces)
+        yield from _read_as(replace(document, path=path, is_stdin=True), options, pieces, first)
 
 
 def _guess_format(
@@ -304,11 +299,17 @@ def open_sources(
     """
     skips = Skips(strict=strict)
     check_encoding(encoding)
+    if licence is not None and not (_LICENCE.fullmatch(licence) and licence.strip()):
+        raise SetupError(f"Licence {licence!r} is no SPDX identifier; give one such as CC-BY-4.0 or CC0-1.0.")
+    if format is not None and format not in Format:
+        raise SetupError(f"Format {format!r} is unknown; give one of {', '.join(Format)}.")
+    if not _SHORTEST <= length <= _LONGEST:
+        raise SetupError(f"The length of passages must be {_SHORTEST} to {_LONGEST:,} words, but {length:,} was given.")
     spoken = parse_language(parameter("reading.language"), {"language": language})
-    options = ReadOptions(column, encoding, skips, _parse_licence(licence), spoken)
-    finder = Finder(tuple(paths), _parse_format(format), skips)
+    options = ReadOptions(column, encoding, skips, None if licence is None else licence_name(licence), spoken)
+    finder = Finder(tuple(paths), None if format is None else Format(format), skips)
     finder.check()
-    return Sources(finder, options, _cutter(length), after)
+    return Sources(finder, options, PassageSplitter(length), after)
 
 
 def read_passages(path: Path) -> list[Passage]:
@@ -417,25 +418,3 @@ class Sources:
         given = ", ".join(self._finder.paths[:3])
         why = f" {self.skips.summary()} {self.skips.examples[0]}" if self.skips.examples else ""
         return f"There is no text in {given}.{why} Give a source with text in it."
-
-
-def _parse_format(name: str | None) -> Format | None:
-    if name is None:
-        return None
-    if name not in Format:
-        raise SetupError(f"Format {name!r} is unknown; give one of {', '.join(Format)}.")
-    return Format(name)
-
-
-def _parse_licence(name: str | None) -> str | None:
-    if name is None:
-        return None
-    if not _LICENCE.fullmatch(name) or not name.strip():
-        raise SetupError(f"Licence {name!r} is no SPDX identifier; give one such as CC-BY-4.0 or CC0-1.0.")
-    return licence_name(name)
-
-
-def _cutter(length: int) -> PassageSplitter:
-    if not _SHORTEST <= length <= _LONGEST:
-        raise SetupError(f"The length of passages must be {_SHORTEST} to {_LONGEST:,} words, but {length:,} was given.")
-    return PassageSplitter(length)

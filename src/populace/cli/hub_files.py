@@ -55,7 +55,7 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
     hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.core.errors import SetupError
-    from populace.personas.formats.exporting import ExportFormat, export_hub, stream_hub
+    from populace.personas.formats.exporting import ExportFormat, export_hub
     from populace.personas.formats.people import Extra
     from populace.personas.hub.file import open_hub
 
@@ -66,17 +66,17 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
         raise SetupError("Parquet is nothing that a terminal can show; give a file, or send it to a pipe.")
     with open_hub(hub_path) as hub:
         notice = authors_notice(hub)
-        given: dict[str, Any] = {
-            "select": select,
-            "duplicates": "duplicates" in with_,
-            "extras": extras,
-            "notice": notice or None,
-        }
+        report = export_hub(
+            hub,
+            sys.stdout.buffer if to_stdout else file,
+            format=wanted,
+            select=select,
+            duplicates="duplicates" in with_,
+            extras=extras,
+            notice=notice or None,
+        )
         if to_stdout:
-            report = stream_hub(hub, sys.stdout.buffer, format=wanted or ExportFormat.JSONL, **given)
             sys.stdout.buffer.flush()
-        else:
-            report = export_hub(hub, file, format=wanted, **given)
     _say_exported(report, to_stdout=to_stdout)
     if notice:
         click.echo(notice, err=True)

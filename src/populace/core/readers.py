@@ -490,23 +490,15 @@ class NodeLink(InputTable):
 
     def __init__(self, path: Path, nodes: Sequence[dict[str, Any]], links: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(path)
-        self._nodes = nodes
-        self._links = links
+        self.nodes = nodes
+        self.links = links
 
     def columns(self) -> Sequence[str]:
         """Return the names that any of the nodes has."""
-        return list(dict.fromkeys(name for node in self._nodes for name in node))
+        return list(dict.fromkeys(name for node in self.nodes for name in node))
 
     def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
-        return ((number, dict(node)) for number, node in enumerate(self._nodes, 1))
-
-    def ids(self) -> Iterator[tuple[int, str]]:
-        """Yield the number of each node with its id in the file."""
-        return ((number, str(node["id"])) for number, node in enumerate(self._nodes, 1))
-
-    def relations(self) -> Iterator[RowBatch]:
-        """Yield the links, some thousands at a time, with `source` and `target` as the nodes' names."""
-        return batched(((number, dict(link)) for number, link in enumerate(self._links, 1)), _ROWS)
+        return ((number, dict(node)) for number, node in enumerate(self.nodes, 1))
 
 
 def _open_node_link(path: Path) -> NodeLink | None:

@@ -121,8 +121,8 @@ def test_it_says_whose_text_it_holds_and_is_the_same_each_time(hub: HubFile, tmp
         ({"format": 2}, "has format 2 and this Populace knows versions up to 1; upgrade"),
         ({"schema_version": HUB_VERSION + 1}, f"has schema_version {HUB_VERSION + 1} and this Populace knows"),
         ({"tables": [{"name": "x"}]}, "is damaged: tables.0"),
-        ({"views": ["CREATE VIEW v AS SELECT 1; DROP TABLE personas"]}, "under views stands"),
-        ({"indexes": ["COPY personas TO 'x'"]}, "under indexes stands"),
+        ({"views": ["CREATE VIEW v AS SELECT 1; DROP TABLE personas"]}, r"views\.0 is 'CREATE VIEW v"),
+        ({"indexes": ["COPY personas TO 'x'"]}, r'indexes\.0 is "COPY'),
         ({"tables": [], "views": [], "indexes": [], "comments": []}, "no table personas"),
     ],
 )

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from hub_people import ask_hub
 
-from populace.core.arrow import set_column
 from populace.core.arrow import take as take_rows
 from populace.core.errors import SetupError
 from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.formats.rows import Prepared, prepare_rows, screen_rows
+from populace.personas.formats.rows import Batch, prepare_rows, screen_rows
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.persona import content_id
@@ -118,12 +117,12 @@ def test_rule_results_are_committed_with_the_part_they_belong_to(
 ) -> None:
     importing, given = "populace.personas.formats.importing", [f"{FRIEND} {n}" for n in range(6)]
 
-    def pair_by_pair(*args: Any, **options: Any) -> Iterator[Prepared]:
+    def pair_by_pair(*args: Any, **options: Any) -> Iterator[Batch]:
         for part in prepare_rows(*args, **options):
             for start in range(0, part.rows.num_rows, 2):
                 rows = take_rows(part.rows, [start, start + 1])
                 places = rows["row"].to_pylist()
-                yield Prepared(set_column(rows, "place", [1, 2], "INTEGER"), places[-1], ())
+                yield Batch(rows, places[-1])
 
     def cut_off(*args: Any) -> Iterator[Any]:
         for number, part in enumerate(screen_rows(*args)):

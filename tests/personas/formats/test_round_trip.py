@@ -189,6 +189,22 @@ def test_ties_of_nobody_are_left_out_and_counted_and_a_second_import_adds_none(t
     assert (report.already, report.relations.new, report.relations.equal) == (True, 0, 3)
 
 
+def test_a_strange_tie_is_counted_and_the_others_are_imported(tmp_path: Path) -> None:
+    nodes = [{"id": n, "text": f"Person {n}"} for n in (1, 2, 10**30, "\ud800")]
+    hops = [{"source": 1, "target": 2, "label": str(n), "hop": hop} for n, hop in enumerate((2, 1.0, 1.5, 10**30, [1]))]
+    ends = [(1, ""), (1, 10**30), ("\ud800", 1)]
+    links = hops + [{"source": source, "target": target} for source, target in ends]
+    (path := tmp_path / "g.json").write_text(json.dumps({"nodes": nodes, "links": links}))
+    hub, report = import_into(path, tmp_path / "strange.duckdb")
+    assert ask_hub(hub, "SELECT label, hop FROM relations ORDER BY ordinal") == [("0", 2), ("1", 1), ("other", 1)]
+    assert report.relations is not None
+    assert {skip.reason: skip.rows for skip in report.relations.skipped} == {
+        "its hop is no whole number": 3,
+        "it names nobody as source or target": 1,
+        "it has half a character in it, or nests too deep": 1,
+    }
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet", "json", "csv.gz"])
 def test_an_export_comes_back_as_an_ordinary_table(hub: HubFile, tmp_path: Path, ending: str) -> None:
     written = export_hub(hub, path := tmp_path / f"town.{ending}")
