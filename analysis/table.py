@@ -4,11 +4,10 @@ import io
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
 from itertools import chain
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import orjson
 
@@ -114,118 +113,40 @@ def _scalar_text(value: object) -> str:
     return str(value)
 
 
-#: A column of text that is narrower than this is not read.
+#: A column of text that is narrower than this is not read; a heading may take twice as much.
 _LEAST = 12
-_WORD = re.compile(r"\S+")
 
 
 def _lay_out(
     columns: Sequence[str], cells: Sequence[Sequence[str]], numbers: Sequence[bool], width: int, elsewhere: str
 ) -> str:
     """Lay out cells under the names of their columns, as `render_table` says; `numbers` are the columns of numbers."""
-    shapes = [
-        _ColumnShape.of(name, [row[n] for row in cells], is_number=is_number)
-        for n, (name, is_number) in enumerate(zip(columns, numbers, strict=True))
-    ]
-    widths = _share_width(shapes, width - 3 * len(shapes) - 1)
-    if widths is None:
-        return _print_records(columns, cells, width)
-    return _print_columns(columns, cells, shapes, widths, width, elsewhere)
-
-
-@dataclass(frozen=True, slots=True)
-class _ColumnShape:
-    """How much room a column takes, and what it can do without."""
-
-    #: Columns of characters of the widest line with the heading and without, of the widest word, and of the heading's.
-    widest: int
-    content: int
-    word: int
-    heading: int
-    is_number: bool
-
-    @classmethod
-    def of(cls, name: str, cells: Sequence[str], *, is_number: bool) -> "_ColumnShape":
-        lines = [line for cell in cells for line in cell.splitlines()]
-        words = [_cell_width(word) for line in lines for word in line.split()]
-        return cls(
-            widest=max([_cell_width(name), *map(_cell_width, lines)]),
-            content=max(map(_cell_width, lines), default=0),
-            word=max(words, default=0),
-            heading=max(map(_cell_width, name.split()), default=0),
-            is_number=is_number,
-        )
-
-    @property
-    def least(self) -> int:
-        """The width below which the column is not read: that of a number, or a dozen characters of anything else."""
-        content = self.content if self.is_number else min(self.content, _LEAST)
-        return max(content, min(self.heading, 2 * _LEAST))
-
-    @property
-    def is_text(self) -> bool:
-        """Whether it can be folded between words."""
-        return not self.is_number and self.word < self.widest
-
-
-def _share_width(shapes: Sequence[_ColumnShape], room: int) -> list[int] | None:
-    """The width of each column, or None where there is no room to read them side by side."""
-    if sum(shape.widest for shape in shapes) <= room:
-        return [shape.widest for shape in shapes]
-    # A single column has no neighbour.
-    if len(shapes) == 1:
-        return [room]
-    if sum(shape.least for shape in shapes) > room:
-        return None
-    widths = [shape.least for shape in shapes]
-    left = room - sum(widths)
-    # Texts are read best in few lines; ids come next.
-    for is_text in (True, False):
-        order = sorted((n for n, s in enumerate(shapes) if s.is_text == is_text), key=lambda n: shapes[n].widest)
-        for place, n in enumerate(order):
-            more = min(shapes[n].widest - widths[n], left // (len(order) - place))
-            widths[n] += more
-            left -= more
-    return widths
-
-
-def _print_columns(
-    columns: Sequence[str],
-    cells: Sequence[Sequence[str]],
-    shapes: Sequence[_ColumnShape],
-    widths: Sequence[int],
-    width: int,
-    elsewhere: str,
-) -> str:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.ROUNDED, header_style="", show_lines=False)
-    for name, shape, wide in zip(columns, shapes, widths, strict=True):
-        table.add_column(Text(name), justify="right" if shape.is_number else "left", overflow="fold", width=wide)
-    is_cut = False
+    table = Table(box=box.ROUNDED, header_style="")
+    taken = 3 * len(columns) + 1
+    for name, is_number, column in zip(columns, numbers, zip(*cells, strict=True), strict=True):
+        widest = max(_cell_width(line) for cell in column for line in cell.splitlines() or [""])
+        heading = max(map(_cell_width, name.split()), default=0)
+        taken += max(widest if is_number else min(widest, _LEAST), min(heading, 2 * _LEAST))
+        # A column alone has room below, and a script without spaces is folded anywhere.
+        is_folded = len(columns) == 1 or not all(map(str.isascii, column))
+        overflow: Literal["fold", "ellipsis"] = "fold" if is_folded else "ellipsis"
+        table.add_column(
+            Text(name),
+            justify="right" if is_number else "left",
+            overflow=overflow,
+            no_wrap=is_number and widest >= heading,
+        )
+    if len(columns) > 1 and taken > width:
+        return _print_records(columns, cells, width)
     for row in cells:
-        shown = [
-            cell if len(shapes) == 1 or not cell else "\n".join(_cut_words(line, wide) for line in cell.split("\n"))
-            for cell, wide in zip(row, widths, strict=True)
-        ]
-        is_cut = is_cut or shown != list(row)
-        table.add_row(*map(Text, shown))
+        table.add_row(*map(Text, row))
     page = _print_table(table, width)
+    is_cut = page.count("\u2026") > sum(cell.count("\u2026") for row in cells for cell in row)
     return f"{page}{elsewhere}\n" if is_cut and elsewhere else page
-
-
-def _cut_words(line: str, width: int) -> str:
-    """The line with every word that is wider than the column shortened, unless it is in a script without spaces."""
-    return _WORD.sub(
-        lambda found: (
-            found.group()
-            if _cell_width(found.group()) <= width or not found.group().isascii()
-            else found.group()[: width - 1] + "\u2026"
-        ),
-        line,
-    )
 
 
 def _print_records(columns: Sequence[str], cells: Sequence[Sequence[str]], width: int) -> str:

@@ -176,8 +176,6 @@ class Meter:
     """The sums over a run, the sessions before this one included in `total` and in no other."""
 
     total: Spent = field(default_factory=Spent)
-    #: Of this session.
-    by_purpose: defaultdict[str, Spent] = field(default_factory=lambda: defaultdict(Spent))
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     #: Requests that were answered without being sent: by the run's own ledger ("ledger") or a store ("cache", "fork").
     recalled: Counter[str] = field(default_factory=Counter)
@@ -197,7 +195,6 @@ class Meter:
         self.total.add(call)
         if self.budget is not None and self.budget.parent is not None:
             self.budget.parent.count(call)
-        self.by_purpose[call.purpose].add(call)
         self.outcomes[call.outcome] += 1
         self.seconds.append((call.ended_at - call.started_at).total_seconds())
 
