@@ -281,9 +281,9 @@ def test_answers_from_one_distribution_are_seldom_found_to_differ(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_fewer_draws")
-@pytest.mark.parametrize("agents", [30, 250, 1_000])
-@pytest.mark.parametrize("of_people", [26, 100, 1_000])
-@pytest.mark.parametrize("shares", [(0.02, 0.98), (0.05, 0.95), (0.2, 0.8), (0.5, 0.5), SKEWED])
+@pytest.mark.parametrize("agents", [30, 1_000])
+@pytest.mark.parametrize("of_people", [26, 1_000])
+@pytest.mark.parametrize("shares", [(0.02, 0.98), (0.2, 0.8), SKEWED])
 def test_answers_from_one_distribution_differ_in_five_of_a_hundred(
     shares: Sequence[float], of_people: int, agents: int
 ) -> None:

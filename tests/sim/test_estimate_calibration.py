@@ -121,7 +121,7 @@ def jobs(server: OpenAIServer, hub: Path, folder: Path, seeds: int) -> Iterator[
     """Estimates of a task, and what it took then."""
     where: dict[str, Any] = {"model": "openai:test", "base_url": server.base_url, "prices": Prices(1.0, 4.0)}
     for seed in range(seeds):
-        task, growth = InstructionTask({"n": 120, "response": "off"}), Growth.given(hub=hub, agents=300)
+        task, growth = InstructionTask({"n": 60, "response": "off"}), Growth.given(hub=hub, agents=200)
         told = estimate(task, growth=growth, sample=20, seed=seed, **where)
         run = Society(task, growth=growth, out=folder / f"{seed}.duckdb", seed=1_000 + seed, **where).run()
         (taken,) = run.sql("SELECT sum(cost), count(raw), sum(input_tokens), sum(output_tokens) FROM calls").rows
