@@ -2,18 +2,17 @@
 
 Names come from what the world file declares, from its text, and from the sheets that are kept. Where capital letters
 mark names (English does, German and Chinese do not), the names in the text are known as units too, so that a name put
-together from parts of two others is told from a true one. In English, a word list tells the names that begin a
-sentence from other words.
+together from parts of two others is told from a true one.
 """
 
 import random
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import takewhile, zip_longest
+from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -26,8 +25,7 @@ from populace.core.inputs import nearest
 from populace.core.model import AnswerSchema, FrozenModel, strict_schema
 from populace.core.prompt import fence, read_prompt
 from populace.core.text import words
-from populace.personas.rules.languages import folded, name_words, sure_language
-from populace.personas.rules.names import context_words, is_word
+from populace.personas.rules.languages import sure_language
 
 if TYPE_CHECKING:
     from populace.agents.actions import Action
@@ -137,20 +135,10 @@ _CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]"
 _PLACED = re.compile(r"(?P<inner>(?<=[\w,;']) )?(?<![\w'])(?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)")
 #: Capitalised words in a row, which may be joined by "of": one name.
 _UNIT = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: (?:of |of the )?{_CAPITAL}[\w']*)*")
-#: Capitalised words in a row.
-_ROW = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: {_CAPITAL}[\w']*)*")
-#: What joins two rows to one name.
-_LINK = re.compile(r" (?:of(?: the)?|vo[nm](?: de[rn])?|d(?:e[lrs]?|[iou]|[ao]s|ell[ao]|e l[ao]s?)) ")
-#: What stands before and behind the stem of an English word.
-_AFFIX = re.compile(r"^(?:un|re|dis|mis|out|over)|(?:i?e[sd]|[sd]|ing|i?er|i?est|i?ly|ful|less|i?ness)+$")
 #: Words that are part of names, and name nothing.
 _ARTICLES = words(
     "the a an of and der die das des dem den ein eine von vom und le la les l de du des et el los las del y il lo gli "
     "i di da e o os as do dos das het een van en"
-)
-_ORDINARY = words(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august "
-    "september october november december"
 )
 #: The share of words within sentences that are capitalised, from which capital letters mark more than names.
 _MOST_CAPITALS = 0.2
@@ -171,16 +159,12 @@ class Registry:
         self._stems = frozenset(stem for _, stem in self._tokens)
         inner = [found["word"] for found in _PLACED.finditer(self._body) if found["inner"]]
         capitals = sum(word[0].isupper() for word in inner)
-        #: Whether a capitalised word within a sentence is a name.
-        self.marks_names = not self._is_unspaced and 0 < capitals < _MOST_CAPITALS * len(inner)
+        # A capitalised word within a sentence is a name then.
+        marks_names = not self._is_unspaced and 0 < capitals < _MOST_CAPITALS * len(inner)
         declared = (*canon.peoples, *canon.places, *canon.persons, *canon.factions, *canon.classes, canon.title)
         self._declared = {self._key(name) for name in (*declared, *characters.values()) if name}
         self._persons = {plain(name) for name in canon.persons}
-        #: The words of all names but those of persons, and the nouns that names of factions begin or end with.
-        self._parts = {word for name in (*canon.peoples, *canon.places, *canon.factions) for word in self._key(name)}
-        joined = [(self._key(name), _LINK.search(name)) for name in canon.factions]
-        self._heads = {key[0 if link else -1] for key, link in joined if len(key) > 1}
-        self._units = self._declared | (set(self._found_units()) if self.marks_names else set())
+        self._units = self._declared | (set(self._found_units()) if marks_names else set())
 
     def knows(self, name: str) -> bool:
         """Whether the world has this name: as it stands, in another grammatical form, or as "the Ropers' guild"."""
@@ -196,45 +180,6 @@ class Registry:
         if plain(name) in self._characters:
             return self._characters[plain(name)] != persona
         return plain(name) in self._persons or (len(_words(even(name))) != 1 and len(name) > 1 and self.knows(name))
-
-    def unknown_names(self, text: str, declared: Sequence[str]) -> Iterator[str]:
-        """Find names that neither the world nor the sheet declares, and mixtures of the world's names."""
-        text = even(text)
-        keys = {self._key(name) for name in declared}
-        yield from (name for name in self._mixed_names(text) if self._key(name) not in keys)
-        if not self.marks_names:
-            return
-        known = {self._stem(word) for name in declared for word in _words(even(name))}
-        lower = {self._stem(word) for word in _words(text) if not word[0].isupper()}
-        for found in _PLACED.finditer(text):
-            word = found["word"]
-            stem = self._stem(word)
-            is_name = word[0].isupper() and len(word) > 2 and not word.isupper()
-            if is_name and stem not in known | lower | self._stems and word.casefold() not in _ORDINARY:
-                is_begun = found["inner"] is None and (self.language != "en" or _is_ordinary(word, lower | self._lower))
-                if not is_begun:
-                    yield word
-
-    def _mixed_names(self, text: str) -> Iterator[str]:
-        """Find names put together from parts of others: "the Order of the Ropers", "the Wind Gate"."""
-        rows = [*_ROW.finditer(text)]
-        for row, behind in zip_longest(rows, rows[1:]):
-            is_first = not re.match(r"[\w,;'] ", text[max(0, row.start() - 2) : row.start()])
-            words = row[0].split(" ")
-            stems = list(map(self._stem, words[is_first:] if self.marks_names else ()))
-            # "A Quaysider Chandler" is no name.
-            is_mixed = self._parts.issuperset(stems) and any((stem,) not in self._declared for stem in stems)
-            if len(stems) > 1 and is_mixed and not self.knows(name := " ".join(words[is_first:])):
-                yield name
-            if behind and _LINK.fullmatch(text, row.end(), behind.start()):
-                name = text[row.end() - len(words[-1]) : behind.end()]
-                key = self._key(name)
-                is_mixed = len(key) > 1 and self._has_form(key[0], self._heads) and self._has_form(key[1], self._parts)
-                if is_mixed and not self.knows(name):
-                    yield name
-
-    def _has_form(self, word: str, words: Iterable[str]) -> bool:
-        return any(self._is_same(word, one) for one in words)
 
     def _key(self, name: str) -> tuple[str, ...]:
         if self._is_unspaced:
@@ -310,18 +255,6 @@ def plain(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     return _WORD.findall(text)
-
-
-def _is_ordinary(word: str, said: Set[str]) -> bool:
-    """Check whether this is an English word, a form of one, or a word of `said` and an English one."""
-    lists, word = name_words(), folded(re.sub(r"(?:n't|'.*)$", "", word)).replace("our", "or")
-    if word in lists["given"] or word in lists["also_places"]:
-        return is_word(word)
-    kinds = (lists["surname_words"], lists["also_words"], context_words().starts)
-    stems = (_AFFIX.sub("", word, count=1), _AFFIX.sub("", word))
-    forms = (word, *(f"{stem}{ending}" for stem in stems for ending in ("", "e", "y")))
-    is_joined = any(word[:cut] in said and is_word(word[cut:]) for cut in range(3, len(word) - 2))
-    return is_joined or any(is_word(form) or any(form in kind for kind in kinds) for form in forms)
 
 
 #: Endings that a noun takes in its plural and its cases, by language.
@@ -433,13 +366,13 @@ class KeepsToCanon:
         for field, known in (("people", canon.peoples), ("place", canon.places), ("role", canon.classes)):
             if known and plain(sheet[field]) not in map(plain, known):
                 yield Fault(field, f"{sheet[field]!r} is none of {', '.join(known)}")
-        texts = [(field, text) for field, text in action.texts if not is_within(field, ("names",))]
-        for field, text in texts:
-            yield from self._word_faults(field, even(text))
+        for field, text in action.texts:
+            if not is_within(field, ("names",)):
+                yield from self._word_faults(field, even(text))
         if self._registry.is_taken(sheet["name"], persona):
             yield Fault("name", f"{sheet['name']!r} is somebody who is there already")
         if canon.names:
-            yield from self._name_faults(sheet, texts)
+            yield from self._name_faults(sheet)
 
     def _word_faults(self, field: str, text: str) -> Iterator[Fault]:
         if self._never is not None and (found := self._never.search(text)):
@@ -449,7 +382,7 @@ class KeepsToCanon:
             if pattern is not None and (found := pattern.search(text)):
                 yield Fault(field, f"{found[0]!r} may be out of place", is_certain=False)
 
-    def _name_faults(self, sheet: Mapping[str, Any], texts: list[tuple[str, str]]) -> Iterator[Fault]:
+    def _name_faults(self, sheet: Mapping[str, Any]) -> Iterator[Fault]:
         own = plain(sheet["name"]).split()
         for place, one in enumerate(sheet.get("names", ())):
             name, kind = one["name"], one["kind"]
@@ -460,10 +393,6 @@ class KeepsToCanon:
                 yield Fault(field, f"the world has no {kind} {name!r}, and new ones cannot be made up")
             elif not one["is_new"]:
                 yield Fault(field, f"the world does not mention the {kind} {name!r}", is_certain=False)
-        declared = [sheet["name"], *(one["name"] for one in sheet.get("names", ()))]
-        for field, text in texts:
-            if found := next(self._registry.unknown_names(text, declared), None):
-                yield Fault(field, f"{found!r} is not among the names and not in the world", is_certain=False)
 
 
 class CanonFinding(FrozenModel):

@@ -10,7 +10,7 @@ from typing import Any
 
 from populace.agents.checks import CheckOutcome, CheckResult
 from populace.scenarios.npc import task
-from populace.scenarios.npc.registry import KeepsToCanon, Registry, find_world, read_world
+from populace.scenarios.npc.registry import KeepsToCanon, find_world, read_world
 from populace.scenarios.npc.task import Sheet
 
 WORLDS = Path(__file__).with_name("npc_worlds")
@@ -64,42 +64,22 @@ def sheet_with(world: str, field: str, text: str, names: str) -> Sheet:
     return Sheet.from_payload(fields)
 
 
-SHEETS, SECOND = list(labelled("sheets.txt")), list(labelled("sheets_second.txt"))
+SHEETS = list(labelled("sheets.txt"))
 
 
-def outcomes(label: str, sheets: list[Labelled]) -> Counter[CheckOutcome]:
-    return Counter(one.result.outcome for one in sheets if one.label == label)
+def outcomes(label: str) -> Counter[CheckOutcome]:
+    return Counter(one.result.outcome for one in SHEETS if one.label == label)
 
 
 def test_sound_sheets_pass_and_bad_ones_fail() -> None:
     """The figures of docs/npcs.md."""
-    assert outcomes("sound", SHEETS) == {CheckOutcome.PASSED: 59, CheckOutcome.WARNED: 4}
-    assert outcomes("bad", SHEETS) == {CheckOutcome.FAILED: 58, CheckOutcome.WARNED: 1}
-    assert outcomes("bad?", SHEETS) == {CheckOutcome.WARNED: 4}
-
-
-def test_names_that_begin_sentences_and_mixtures_of_the_worlds_names_are_warned_of() -> None:
-    """The figures of docs/npcs.md."""
-    assert outcomes("sound", SECOND) == {CheckOutcome.PASSED: 19, CheckOutcome.WARNED: 1}
-    assert outcomes("bad", SECOND) == {CheckOutcome.FAILED: 4}
-    assert outcomes("bad?", SECOND) == {CheckOutcome.WARNED: 13, CheckOutcome.PASSED: 3}
-
-
-def test_strange_punctuation_stops_no_check() -> None:
-    texts = ("", "O'' of ''. ''", "Der der Die von Der", "The Order of the, Of Of Of", "Foo_Bar of Baz_", "…'s of 纸桥")
-    for name in ("canal-city", "mining-moon"):
-        registry = Registry(read_world(find_world(name)))
-        assert [list(registry.unknown_names(text, [])) for text in texts[:2]] == [[], []]
-        assert all(found in text for text in texts for found in registry.unknown_names(text, []))
-
-
-def test_two_whole_names_in_a_row_are_no_mixture() -> None:
-    text = "A Quaysider Chandler sold him the candle. Order of the Gate or not, he pays, and so does Keeper Maddern."
-    assert list(Registry(read_world(find_world("canal-city"))).unknown_names(text, [])) == []
+    assert outcomes("sound") == {CheckOutcome.PASSED: 59, CheckOutcome.WARNED: 4}
+    assert outcomes("bad") == {CheckOutcome.FAILED: 58, CheckOutcome.WARNED: 1}
+    assert outcomes("bad?") == {CheckOutcome.PASSED: 4}
 
 
 def test_a_result_names_the_field_that_it_is_about() -> None:
-    for one in (one for one in SHEETS if one.label != "sound"):
+    for one in (one for one in SHEETS if one.label == "bad"):
         field = {"hook": "hooks[0].text", "class": "role"}.get(one.field, one.field)
         assert one.result.field in (field, *(f"names[{place}]" for place in range(3)))
         assert one.result.field in one.result.reason
