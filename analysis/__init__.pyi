@@ -1,6 +1,6 @@
 from .contamination import Contamination, find_contaminated
 from .coverage import Topic, cover_by_meaning, read_topics
-from .diversity.report import measure_diversity
+from .diversity.similarity import measure_diversity
 from .funnel import read_funnel
 from .report import write_report
 from .summary import Summary, summarise

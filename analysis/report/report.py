@@ -20,12 +20,10 @@ from .charts import (
     has_weights,
     kind_order,
 )
-from .data import render_data_report
 from .experiment import mark_of_experiment, render_experiment
-from .facts import FAILURES, HOPS, draw_society, read_provenance, read_purposes
+from .facts import FAILURES, HOPS, draw_society, pick_excerpts, read_provenance, read_purposes, read_steps
 from .rendering import render
-from .samples import pick_excerpts, read_steps
-from .society import read_answers, read_changes
+from .society import read_answers, read_changes, render_data_report
 
 _IS_EXPERIMENT = "SELECT 1 FROM duckdb_tables() WHERE table_name = 'outcome_values'"
 _QUESTIONS = "SELECT title, sql FROM questions ORDER BY ordinal"

@@ -13,7 +13,7 @@ from ...core.arrow import Ints
 from ...core.database import quote_name, quote_text, said
 from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
-from ...core.user_sql import Node, QueryLimit, check_functions, iter_nodes, parse_sql, run_query
+from ...core.query import Node, QueryLimit, check_functions, iter_nodes, parse_sql, run_query
 from ..hub.file import lend_tables
 from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES

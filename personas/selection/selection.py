@@ -16,9 +16,8 @@ from arro3.core import Table
 from ...core.arrow import Ints, iter_batches, read_table, to_rows, write_parquet
 from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError
-from ...core.query import Tabular
+from ...core.query import QueryLimit, Tabular
 from ...core.result import html_table
-from ...core.user_sql import QueryLimit
 from ...core.writers import check_free, write_csv, write_jsonl, write_new_file
 from ..hub.file import HubFile
 from ..hub.queries import REJECTED, SURVIVORS, check_selection, registered

@@ -8,19 +8,18 @@ from populace.core.errors import SetupError
 from populace.core.inputs import nearest
 from populace.core.query import QueryResult
 
-from . import contagion, opinion, space
-from . import contagion as epidemics
+from . import space, spreading
 from . import space as naming
 from .law import Finding, Law, Trial
 
 #: Every law with the paper that its result is from. docs/validation.md derives them.
 LAWS = (
-    Law("granovetter", "Granovetter 1978", contagion.granovetter),
-    Law("independent-cascade", "Kempe, Kleinberg and Tardos 2003", contagion.independent_cascade),
-    Law("sir", "Lefevre and Picard 1990; von Bahr and Martin-Löf 1980", epidemics.sir),
-    Law("degroot", "DeGroot 1974", opinion.degroot),
-    Law("deffuant", "Deffuant, Neau, Amblard and Weisbuch 2000", opinion.deffuant),
-    Law("voter", "Sood and Redner 2005", opinion.voter),
+    Law("granovetter", "Granovetter 1978", spreading.granovetter),
+    Law("independent-cascade", "Kempe, Kleinberg and Tardos 2003", spreading.independent_cascade),
+    Law("sir", "Lefevre and Picard 1990; von Bahr and Martin-Löf 1980", spreading.sir),
+    Law("degroot", "DeGroot 1974", spreading.degroot),
+    Law("deffuant", "Deffuant, Neau, Amblard and Weisbuch 2000", spreading.deffuant),
+    Law("voter", "Sood and Redner 2005", spreading.voter),
     Law("naming-game", "Baronchelli and others 2006", naming.naming_game),
     Law("schelling", "Schelling 1971", space.schelling),
 )

@@ -26,8 +26,7 @@ from ...core.database import quote_text
 from ...core.errors import SetupError, StorageError
 from ...core.files import whole_file
 from ...core.model import FrozenModel
-from ...core.query import Params, Query, QueryError, QueryResult, ask
-from ...core.user_sql import QueryLimit, run_query
+from ...core.query import Params, Query, QueryError, QueryLimit, QueryResult, ask, run_query
 from .database import ClosedError, Cursors
 from .runlog import RunLog
 

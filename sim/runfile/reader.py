@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 import duckdb
 
 from ...core.errors import SetupError
-from ...core.query import Params, QueryResult, Tabular, answer
+from ...core.query import Params, QueryLimit, QueryResult, Tabular, answer
 from ...core.query import QueryError as QueryError
 from ...core.result import html_table
 from ...core.table import Row, make_rows, select_rows
-from ...core.user_sql import QueryLimit
 from ...personas.hub.file import check_hub
 from .database import (
     BusyError,

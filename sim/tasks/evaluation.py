@@ -1,7 +1,7 @@
 """Measuring a model on problems with known answers, as a job in a file of its own.
 
 The problems are rows of `test_problems`, the model's answers rows of `solutions`: one to each problem, asked as in
-solving, with `correct` for the comparison with the known answer. `analysis.evaluation` reads accuracy from them.
+solving, with `correct` for the comparison with the known answer. `analysis.funnel` reads accuracy from them.
 """
 
 import re

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from grades import NewGraded
 
-from populace.analysis.agreement import read_graded
-from populace.analysis.calibration import calibrate, read_labels
+from populace.analysis.agreement import calibrate, read_graded, read_labels
 from populace.analysis.stats import rank_correlation, weighted_kappa
 from populace.core.errors import SourceError
 from populace.core.result import Result

@@ -11,8 +11,8 @@ from html_page import Page
 from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
-from populace.analysis.report.data import ROW_BYTES
 from populace.analysis.report.report import render_report
+from populace.analysis.report.society import ROW_BYTES
 from populace.analysis.table import Queryable
 from populace.sim.runfile.reader import open_run
 

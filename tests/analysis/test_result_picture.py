@@ -3,7 +3,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from populace.analysis.report.result_picture import write_result_picture
+from populace.analysis.report.charts import write_result_picture
 from populace.core.errors import SetupError
 from populace.core.query import QueryResult
 

@@ -2,9 +2,8 @@ from typing import Any
 
 import pytest
 
-from populace.analysis.report import samples
-from populace.analysis.report.facts import FAILURES, read_purposes
-from populace.analysis.report.samples import read_steps
+from populace.analysis.report import facts
+from populace.analysis.report.facts import FAILURES, read_purposes, read_steps
 from populace.analysis.summary import summarise
 from populace.analysis.table import Queryable
 
@@ -32,7 +31,7 @@ def test_a_conversation_answers_line_by_line(lived: Queryable) -> None:
 def test_of_a_long_run_the_listed_steps_are_spread_and_hold_the_interventions(
     make_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(samples, "LISTED_STEPS", 3)
+    monkeypatch.setattr(facts, "LISTED_STEPS", 3)
     pages = read_steps(make_run(people=12, steps=9))
     assert [page.step for page in pages] == [1, 3, 5, 9]
 

@@ -7,8 +7,7 @@ import pytest
 
 from populace.core.database import CONFIG
 from populace.core.errors import SetupError
-from populace.core.query import QueryError, ask
-from populace.core.user_sql import check_query
+from populace.core.query import QueryError, ask, check_query
 
 ATTACKS = r"""
 EXPLAIN ANALYZE COPY t TO 'x.csv'

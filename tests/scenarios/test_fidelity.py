@@ -10,8 +10,14 @@ from openai_server import OpenAIServer
 from populace.agents.endpoint.models import open_model
 from populace.cli.app import cli
 from populace.core.errors import SetupError
-from populace.scenarios.fidelity.questions import FidelityAnswer, people, questions
-from populace.scenarios.fidelity.suite import measure_anchors, measure_fidelity, share_effect
+from populace.scenarios.fidelity.suite import (
+    FidelityAnswer,
+    measure_anchors,
+    measure_fidelity,
+    people,
+    questions,
+    share_effect,
+)
 
 
 def test_the_built_in_generator_is_refused_in_one_sentence() -> None:

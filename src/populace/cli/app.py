@@ -9,7 +9,7 @@ import click
 
 from populace import __version__
 
-from . import check, diversity, experiment, export, grade, grow, hub, make, read, replay, resume, solve, survey
+from . import check, diversity, experiment, export, grade, grow, hub, make, read, resume, survey
 from .guard import guarded
 
 
@@ -19,7 +19,7 @@ def data() -> None:
 
 
 for command in (
-    *(solve.solve, solve.evaluate, solve.translate, grade.grade, grade.agreement, grade.pairs),
+    *(grade.solve, grade.evaluate, grade.translate, grade.grade, grade.agreement, grade.pairs),
     *(diversity.yield_, diversity.diversity, diversity.coverage, diversity.decontaminate, export.split),
 ):
     data.add_command(command)
@@ -27,8 +27,8 @@ for command in (
 #: The commands in the order of `populace --help`, by what they are for.
 SECTIONS: dict[str, tuple[click.Command, ...]] = {
     "Create": (make.run, make.make, grow.grow, experiment.experiment),
-    "Continue": (resume.resume, replay.fork),
-    "Ask": (read.report, read.sql, survey.survey, survey.ask, replay.diff),
+    "Continue": (resume.resume, resume.fork),
+    "Ask": (read.report, read.sql, survey.survey, survey.ask, resume.diff),
     "Data": (data, export.export),
     "People": (hub.hub,),
     "Look up": (read.list_, check.check),
@@ -86,7 +86,7 @@ for command in (command for section in SECTIONS.values() for command in section)
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line with `argv`, or the arguments of the process, and exit."""
     code = guarded(cli, argv, name="populace")
-    limits = sys.modules.get("populace.core.user_sql")
+    limits = sys.modules.get("populace.core.query")
     if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.
         sys.stdout.flush()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .options import limit_options, limits_of, prices_of, sampling_options
-from .replay import replay
+from .resume import replay
 from .show import terminal_width
 from .specs import PanelCommand
 from .survey import drift

@@ -72,8 +72,7 @@ def diversity(
     Vectors are fetched by a job in RUN, stored there, and used from then on without --embeddings. `populace resume`
     continues a job that was stopped; no vector is paid for twice.
     """
-    from populace.analysis.diversity.report import measure_diversity
-    from populace.analysis.diversity.similarity import read_sample
+    from populace.analysis.diversity.similarity import measure_diversity, read_sample
     from populace.sim.runfile.reader import open_made
 
     check_estimated(options)

@@ -50,7 +50,7 @@ def sample(
 
     The result says how well the sample meets the specification.
     """
-    from populace.core.user_sql import QueryLimit
+    from populace.core.query import QueryLimit
     from populace.personas.hub import open_hub
     from populace.personas.selection import check_output, drop_selection, write_selection
     from populace.personas.selection import select as choose

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from populace.sim.tasks.outputs import OutputJob, OutputJobReport
 
 #: The modules whose `show_done` says what came of a job; jobs on outputs say it themselves.
-_SHOWN = {"enrichment": "hub_people", "embedding": "hub", "survey": "survey", "evaluation": "solve"}
+_SHOWN = {"enrichment": "hub_people", "embedding": "hub", "survey": "survey", "evaluation": "grade"}
 
 
 def do_job(path: Path, kind: "JobKind[Any, Any]", options: Mapping[str, Any], **named: Any) -> None:

@@ -34,7 +34,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
     Works on a run in progress.
     """
     from populace.analysis.table import render_csv, render_json, render_table
-    from populace.core.user_sql import QueryLimit
+    from populace.core.query import QueryLimit
     from populace.sim.runfile.reader import open_hub_or_run
 
     limit = QueryLimit.given(timeout, has_own_process=True)
@@ -42,7 +42,7 @@ def sql(file: Path, statement: str, form: str | None, picture: Path | None, time
         result = run.query(statement, limit=limit)
         notice = authors_notice(run)
     if picture is not None:
-        from populace.analysis.report.result_picture import write_result_picture
+        from populace.analysis.report.charts import write_result_picture
 
         click.echo(f"Wrote {write_result_picture(result, picture, of=file.name, note=notice)}", err=form is not None)
     if form == "csv":

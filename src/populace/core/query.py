@@ -1,9 +1,21 @@
-"""One statement of SQL that only reads, asked of an open database; its answer as rows, frames or an HTML table."""
+"""One statement of SQL that only reads, within limits of time and memory; its answer as rows, frames or an HTML table.
 
+Statements are judged by the tree that DuckDB parses them to. `PIVOT` over values that are in the data has no such tree;
+it is judged by its words, and by being a query that is valid in brackets.
+"""
+
+import json
+import re
+import sys
+import threading
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -12,10 +24,325 @@ from arro3.core import ChunkedArray, RecordBatch, Schema, Table
 
 from .arrow import engine, make_array, read_stream
 from .database import quote_name, said
-from .errors import SetupError
+from .errors import SetupError, parameter
 from .result import html_table
 from .text import number_repeats
-from .user_sql import TOO_LARGE, QueryLimit, check_query, run_query
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimit:
+    """The time and memory that a query written by a user may take."""
+
+    #: None for no limit.
+    seconds: float | None
+    #: What to do when the time limit is reached: the end of the message.
+    advice: str
+    #: The share of DuckDB's memory limit by which memory and temporary files may grow.
+    memory: float = 0.6
+    #: Whether the process runs this query only, so that its memory may be limited as a whole.
+    has_own_process: bool = False
+
+    @classmethod
+    def given(cls, seconds: float, *, memory: float = 0.6, has_own_process: bool = False) -> "QueryLimit":
+        """Return the limit for `--timeout`; 0 is no limit. Raises `SetupError` for an invalid number of seconds."""
+        if not 0 <= seconds <= threading.TIMEOUT_MAX:
+            raise SetupError(
+                f"{parameter('timeout')} is {seconds:g}; it must be a number of seconds from 0, which is no limit."
+            )
+        advice = f"ask for less, or allow more with {parameter('timeout')} (0 is no limit)"
+        return cls(seconds or None, advice, memory, has_own_process)
+
+
+#: The message for a query that runs out of memory.
+TOO_LARGE = "The query needs more memory than it may take here; ask for fewer rows at once, or for less of each."
+
+#: How often a query is checked, and how long a stopped query may take to end.
+_LOOK_SECONDS = 0.1
+_PATIENCE_SECONDS = 2.0
+#: Queries that did not end when they were stopped.
+_UNSTOPPABLE: list[threading.Thread] = []
+
+
+def has_unstoppable_query() -> bool:
+    """Return whether a stopped query is still running: DuckDB cannot interrupt a single function call."""
+    return any(thread.is_alive() for thread in _UNSTOPPABLE)
+
+
+def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: QueryLimit) -> T:
+    """Run `work`, which queries `con` only, in a separate thread, and return its result.
+
+    Raises `SetupError` if it takes longer or more memory than the limit allows. Ctrl-C stops it as well.
+    """
+    answers: list[T] = []
+    failures: list[BaseException] = []
+    ended = threading.Event()
+
+    def run() -> None:
+        try:
+            answers.append(work())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised to the caller
+            failures.append(error)
+        finally:
+            ended.set()
+
+    with con.cursor() as watch, _bounded_allocations(watch, limit):
+        thread = threading.Thread(target=run, name="populace-query", daemon=True)
+        thread.start()
+        try:
+            reached = _watch(watch, ended, limit)
+        except BaseException:
+            _stop(con, thread, ended)
+            raise
+        if reached is not None:
+            _stop(con, thread, ended)
+    if answers:
+        return answers[0]
+    if reached is None and isinstance(failures[0], duckdb.OutOfMemoryException | MemoryError):
+        reached = TOO_LARGE
+    if reached is not None:
+        raise SetupError(reached) from (failures[0] if failures else None)
+    raise failures[0]
+
+
+def _watch(watch: duckdb.DuckDBPyConnection, ended: threading.Event, limit: QueryLimit) -> str | None:
+    """Wait for the end, and return the message of the limit that was reached before it, or None."""
+    began = time.monotonic()
+    allowed = None
+    while not ended.wait(_LOOK_SECONDS):
+        if limit.seconds is not None and time.monotonic() - began >= limit.seconds:
+            return f"The query was stopped after {limit.seconds:g} s; {limit.advice}."
+        with suppress(duckdb.Error):  # closing the database meanwhile stops the query as well
+            taken, whole = watch.execute(_TAKEN).fetchall()[0]
+            allowed = allowed or taken + limit.memory * whole
+            if taken > allowed:
+                return TOO_LARGE
+    return None
+
+
+_TAKEN = """
+SELECT sum(memory_usage_bytes + temporary_storage_bytes), parse_formatted_bytes(current_setting('memory_limit'))
+FROM duckdb_memory()
+"""
+
+
+def _stop(con: duckdb.DuckDBPyConnection, thread: threading.Thread, ended: threading.Event) -> None:
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while not ended.is_set() and time.monotonic() < until:
+        # Repeatedly, because between two statements there is nothing to interrupt.
+        with suppress(duckdb.Error):
+            con.interrupt()
+        ended.wait(_LOOK_SECONDS)
+    if not ended.is_set():
+        _UNSTOPPABLE.append(thread)
+
+
+@contextmanager
+def _bounded_allocations(watch: duckdb.DuckDBPyConnection, limit: QueryLimit) -> Iterator[None]:
+    """Make allocations that DuckDB does not count (a list of a billion numbers) fail instead of filling memory."""
+    if not limit.has_own_process or sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    ((whole,),) = watch.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
+    held = int(re.findall(r"VmData:\s*(\d+)", Path("/proc/self/status").read_text())[0]) * 1024
+    wanted = held + int(limit.memory * whole)
+    if before[0] == resource.RLIM_INFINITY or before[0] > wanted:
+        resource.setrlimit(resource.RLIMIT_DATA, (wanted, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+type Node = dict[str, Any]
+
+_ANSWERED = "SELECT and its kin (FROM, WITH, VALUES, PIVOT, SHOW, DESCRIBE, SUMMARIZE, EXPLAIN)"
+#: Allowed kinds of queries and their parts. Others (INSERT, COPY TO, ...) may also be in a WITH.
+_QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+_CHANGING = frozenset({"INSERT", "UPDATE", "DELETE", "COPY", "MERGE"})
+#: Functions that wait, write, or show DuckDB's settings and sequences.
+_REFUSED = frozenset(
+    {
+        *("sleep_ms", "pg_sleep", "nextval", "currval", "setval", "write_log", "getenv", "current_setting"),
+        *("json_execute_serialized_sql", "json_serialize_plan", "in_search_path"),
+    }
+)
+#: Table functions that compute, or describe the tables of the file. All others are refused.
+_TABLES = frozenset(
+    {
+        *("generate_series", "histogram", "histogram_values", "json_each", "json_tree", "range", "repeat"),
+        *("repeat_row", "summary", "test_all_types", "unnest", "icu_calendar_names", "pg_timezone_names"),
+        *("duckdb_columns", "duckdb_constraints", "duckdb_databases", "duckdb_functions", "duckdb_indexes"),
+        *("duckdb_keywords", "duckdb_memory", "duckdb_schemas", "duckdb_tables", "duckdb_types", "duckdb_views"),
+        *("pragma_collations", "pragma_database_size", "pragma_show", "pragma_storage_info", "pragma_table_info"),
+        *("pragma_version",),
+    }
+)
+_TABLE_KINDS, _SCALAR_KINDS = ("table", "table_macro", "pragma"), ("scalar", "aggregate", "macro", "window")
+#: Views of DuckDB that show settings.
+_REFUSED_VIEWS = frozenset({"pg_settings"})
+
+
+def check_query(sql: str) -> None:
+    """Raise `SetupError` unless `sql` is one statement that only reads, and `duckdb.Error` when it is not valid SQL.
+
+    Statements that read are SELECT, whatever gives rows as it does, and EXPLAIN of these.
+    """
+    if "\0" in sql:
+        raise SetupError("The query holds a NUL character; leave it out.")
+    statement = _only(sql)
+    text = statement.query
+    if statement.type is duckdb.StatementType.EXPLAIN or _words(text)[:1] == ["EXPLAIN"]:
+        text = _explained(text)
+        statement = _only(text)
+    if statement.type is duckdb.StatementType.MULTI:
+        _check_pivot(text)
+    elif statement.type is duckdb.StatementType.SELECT:
+        nodes = list(iter_nodes(parse_sql(text)))
+        _check_reads(nodes)
+        check_functions(nodes)
+    else:
+        raise _not_read(statement.type.name)
+
+
+def parse_sql(text: str) -> Sequence[Node]:
+    """Parse the SELECT statements in `text` into syntax trees. Raises `SetupError` with the database's message."""
+    ((answer,),) = _parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
+    try:
+        parsed = json.loads(answer)
+    except RecursionError as error:
+        raise SetupError("The SQL is nested too deeply to be checked; write it in fewer levels.") from error
+    if parsed["error"]:
+        raise SetupError(f"{' '.join(str(parsed['error_message']).split())}.")
+    return [statement["node"] for statement in parsed["statements"]]
+
+
+def iter_nodes(tree: object) -> Iterator[Node]:
+    """Yield all objects of a tree, parents first."""
+    waiting = [tree]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield found
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+
+
+def check_functions(nodes: Iterable[Node]) -> None:
+    """Raise `SetupError` for functions and views that wait, reach other files or show settings."""
+    for node in nodes:
+        if node.get("type") == "TABLE_FUNCTION":
+            _check_name(str(node["function"]["function_name"]), is_table=True)
+        elif node.get("type") == "BASE_TABLE":
+            _check_view(str(node["table_name"]))
+        elif "function_name" in node:
+            _check_name(str(node["function_name"]), is_table=False)
+
+
+def _check_name(name: str, *, is_table: bool) -> None:
+    plain = name.lower()
+    # An unknown name is a macro of the file, or an error that DuckDB reports itself.
+    if plain in _REFUSED or (is_table and plain in _functions(*_TABLE_KINDS) - _TABLES):
+        raise SetupError(
+            f"{name}() is refused: SQL that is asked here computes with what its own file holds, and neither waits, "
+            f"reads other files, changes anything nor tells settings."
+        )
+
+
+def _check_view(name: str) -> None:
+    if name.lower() in _REFUSED_VIEWS or name.lower() in _functions(*_TABLE_KINDS) - _TABLES:
+        raise SetupError(f"{name} is refused: it tells settings of the database; ask the tables of the file.")
+
+
+def _check_reads(nodes: Iterable[Node]) -> None:
+    for node in nodes:
+        if "cte_map" in node and node["type"] not in _QUERIES:
+            raise _not_read(str(node["type"]).partition("_")[0])
+
+
+def _not_read(kind: str) -> SetupError:
+    return SetupError(f"{kind} is refused: a run file answers {_ANSWERED}.")
+
+
+def _check_pivot(text: str) -> None:
+    """Raise `SetupError` unless `text` is a query over a PIVOT that calls no refused function."""
+    words = _words(text)
+    while words[-1:] == [";"]:
+        text = text[: text.rindex(";")]
+        words = _words(text)
+    try:
+        statements = _parser().extract_statements(f"FROM (\n{text}\n)")
+    except duckdb.Error:
+        statements = []
+    if len(statements) != 1 or statements[0].type is not duckdb.StatementType.MULTI:
+        raise _not_read(words[0] if words else "MULTI")
+    for place, word in enumerate(words[:-1]):
+        if words[place + 1] == "(":
+            name = word.strip('"').lower()
+            _check_name(word.strip('"'), is_table=name not in _functions(*_SCALAR_KINDS))
+        if word == "(" and words[place + 1] in _CHANGING and words[place - 1] in {"AS", "MATERIALIZED"}:
+            raise _not_read(words[place + 1])
+
+
+def _only(sql: str) -> duckdb.Statement:
+    statements = _parser().extract_statements(sql)
+    if len(statements) != 1:
+        raise SetupError(f"One statement at a time can be answered, but {len(statements)} were given.")
+    return statements[0]
+
+
+def _explained(text: str) -> str:
+    """Return the statement behind EXPLAIN and its options."""
+    tokens = _tokens(text)[1:]
+    if tokens and tokens[0][1].upper() == "ANALYZE":
+        tokens = tokens[1:]
+    if tokens and tokens[0][1] == "(" and not _is_query(text, tokens[0][0]):
+        closing = next((place for place, (_, word) in enumerate(tokens) if word == ")"), len(tokens) - 1)
+        tokens = tokens[closing + 1 :]
+    return text.encode()[tokens[0][0] :].decode() if tokens else ""
+
+
+def _is_query(text: str, start: int) -> bool:
+    try:
+        return len(_parser().extract_statements(text.encode()[start:].decode())) == 1
+    except duckdb.Error:
+        return False
+
+
+def _words(text: str) -> list[str]:
+    return [word.upper() if word.isascii() and word.isalpha() else word for _, word in _tokens(text)]
+
+
+def _tokens(text: str) -> list[tuple[int, str]]:
+    """Return each token with its first byte, without comments."""
+    raw = text.encode()
+    found = duckdb.tokenize(text)
+    ends = [start for start, _ in found[1:]] + [len(raw)]
+    return [
+        (start, raw[start:end].decode(errors="replace").strip())
+        for (start, kind), end in zip(found, ends, strict=True)
+        if kind != duckdb.token_type.comment
+    ]
+
+
+def _parser() -> duckdb.DuckDBPyConnection:
+    return _database().cursor()
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """Open an empty database in memory, in which statements are parsed and never run."""
+    return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
+
+
+@cache
+def _functions(*kinds: str) -> frozenset[str]:
+    query = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE list_contains(?, function_type)"
+    return frozenset(str(name) for (name,) in _parser().execute(query, [list(kinds)]).fetchall())
+
 
 type Params = Sequence[object] | Mapping[str, object]
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 from openai_vectors import vector_of
 
-from populace.analysis.diversity.report import measure_diversity
-from populace.analysis.diversity.similarity import read_sample
+from populace.analysis.diversity.similarity import measure_diversity, read_sample
 from populace.analysis.table import Queryable, render_result
 from populace.core.errors import SetupError
 from populace.core.result import Result

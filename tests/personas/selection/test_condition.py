@@ -5,7 +5,7 @@ import time
 import pytest
 
 from populace.core.errors import SetupError
-from populace.core.user_sql import QueryLimit, has_unstoppable_query
+from populace.core.query import QueryLimit, has_unstoppable_query
 from populace.personas.hub import HubFile
 from populace.personas.selection import SelectionSpec, select
 
@@ -71,7 +71,7 @@ def test_a_condition_that_takes_too_long_is_refused_and_the_hub_answers_on(
     lasting_town: HubFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # One call of a function for all 240 people, which DuckDB cannot stop: it goes on while the hub is asked again.
-    monkeypatch.setattr("populace.core.user_sql._PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("populace.core.query._PATIENCE_SECONDS", 0.0)
     slow = "length(levenshtein(repeat(text, 20), repeat(reverse(text), 20))::VARCHAR) > 0"
     with pytest.raises(SetupError, match=r"stopped after 0.05 s; .* `timeout` \(0 is no limit\)"):
         select(lasting_town, SelectionSpec(where=slow), limit=QueryLimit.given(0.05))

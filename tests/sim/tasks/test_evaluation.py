@@ -12,7 +12,7 @@ from populace.agents.actions import KnownSolution
 from populace.agents.answer_check import SameAnswer, shared_checker
 from populace.agents.procedural.judging import solving, wrong_answer
 from populace.agents.procedural.situation import Situation
-from populace.analysis.evaluation import read_evaluation
+from populace.analysis.funnel import read_evaluation
 from populace.analysis.stats import wilson_interval
 from populace.core.errors import SetupError, SourceError
 from populace.core.result import Result

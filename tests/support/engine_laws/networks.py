@@ -10,8 +10,8 @@ import numpy as np
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.scenarios.laws.contagion import Cascade
 from populace.scenarios.laws.law import STANDARD_ERRORS, Hold, Measured, RuleScenario, Trial, final_values, society_of
+from populace.scenarios.laws.spreading import Cascade
 from populace.sim import FinishedRun, State
 
 

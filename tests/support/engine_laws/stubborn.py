@@ -8,7 +8,7 @@ from pydantic import Field
 
 from populace.agents import Observation
 from populace.scenarios.laws.law import Hold, Measured, RuleSettings, Trial, final_values, place_of, society_of
-from populace.scenarios.laws.opinion import Averaging, strongly_connected, trust_matrix
+from populace.scenarios.laws.spreading import Averaging, strongly_connected, trust_matrix
 
 
 class StubbornSettings(RuleSettings):

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.scenarios.laws.contagion import FEW, TIES, Cascade, compare_sizes, find_reached, sizes_of
 from populace.scenarios.laws.law import Held, Hold, Measured, Trial, copies_of
+from populace.scenarios.laws.spreading import FEW, TIES, Cascade, compare_sizes, find_reached, sizes_of
 from populace.sim import Resident
 
 

@@ -1,19 +1,22 @@
-"""Contagion: thresholds in a crowd, and cascades along ties."""
+"""Opinions and contagion: averaging, bounded confidence, the voter model, thresholds in a crowd, cascades."""
 
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise, product
 from math import comb
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from populace import Action
 from populace.agents import ActionEffects, Observation
-from populace.sim import FinishedRun, Resident, SocietyView, State
+from populace.sim import FinishedRun, Resident, Society, SocietyView, State
 
 from .law import (
+    ROUNDING,
     STANDARD_ERRORS,
     Held,
     Hold,
@@ -26,7 +29,209 @@ from .law import (
     final_values,
     place_of,
     society_of,
+    values_by_step,
 )
+
+
+class Averaging(RuleScenario):
+    """Each takes the average of the own opinion and those of whom it trusts, by the weight of its ties to them."""
+
+    name = "averaging"
+
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
+        """Average what was heard, from the second step on: in the first, everybody says what it begins with."""
+        listeners = tuple(one.key for one in seen.neighbours if one.weight_from)
+        value = seen.state.value
+        if seen.step > 1:
+            trust = {one.key: one.weight_to for one in seen.neighbours if one.weight_to}
+            heard = sum(trust[line.key] * float(line.text) for line in seen.heard if line.key in trust)
+            value = (value + heard) / (1 + sum(trust.values()))
+        return Hold(value=value, to=listeners)
+
+
+def trust_matrix(people: int, ties: Ties) -> NDArray[np.float64]:
+    """The share that each gives each other one, and itself as much as one tie."""
+    weights = np.eye(people)
+    for source, target in ties:
+        weights[source, target] += 1
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def strongly_connected(people: int, rng: random.Random, *, more: int) -> list[tuple[int, int]]:
+    """Directed ties around a ring, and so many more from each to others by chance; some pairs have several."""
+    ring = [(place, (place + 1) % people) for place in range(people)]
+    drawn = ((place, rng.randrange(people - 1), place) for place in range(people) for _ in range(more))
+    return ring + [(source, target + (target >= place)) for source, target, place in drawn]
+
+
+def degroot(trial: Trial) -> Iterator[Measured]:
+    """All end at the average of their first opinions by influence; disagreement shrinks by the second eigenvalue."""
+    rng = random.Random(trial.seed)  # noqa: S311 - no secret
+    people, steps = 16, 80
+    ties = strongly_connected(people, rng, more=3)
+    initial = tuple(rng.random() for _ in range(people))
+    trust = trust_matrix(people, ties)
+    eigenvalues, vectors = np.linalg.eig(trust.T)
+    influence = np.real(vectors[:, np.argmax(np.real(eigenvalues))])
+    influence /= influence.sum()
+    scenario = Averaging({"initial": initial})
+    run = trial.run(scenario, society_of(people, ties), steps=steps)
+    final = np.array(final_values(run, "value"))
+    consensus = float(influence @ initial)
+    yield Measured("opinion at the end, by the left Perron vector", consensus, float(final.mean()), ROUNDING)
+    yield Measured("largest difference between two agents at the end", 0, float(np.ptp(final)), ROUNDING)
+    path = np.array(values_by_step(run, "value"))
+    exact = np.array([np.linalg.matrix_power(trust, max(0, step - 1)) @ initial for step in range(steps + 1)])
+    yield Measured("largest deviation from the exact path in any step", 0, float(abs(path - exact).max()), ROUNDING)
+    half = trial.run(scenario, society_of(people, ties), steps=steps // 2)
+    resumed = Society.resume(half.path, Averaging, steps=steps).run()
+    differs = resumed.event_hash != run.event_hash
+    yield Measured("event hashes that differ in a run that is resumed half-way", 0, differs)
+    yield from _rate(trial)
+
+
+def _rate(trial: Trial) -> Iterator[Measured]:
+    """On a ring, begun at the slowest eigenvector, each step multiplies all opinions by the second eigenvalue."""
+    people, steps = 12, 30
+    waves = [math.cos(2 * math.pi * place / people) for place in range(people)]
+    ties = [(place, (place + step) % people) for place in range(people) for step in (1, -1)]
+    run = trial.run(Averaging({"initial": tuple(waves)}), society_of(people, ties), steps=steps)
+    spread = [float(np.ptp(values)) for values in values_by_step(run, "value")[1:]]
+    second = (1 + 2 * math.cos(2 * math.pi / people)) / 3
+    rates = [after / before for before, after in pairwise(spread)]
+    yield Measured("rate of convergence on a ring, slowest step", second, max(rates), ROUNDING)
+    yield Measured("rate of convergence on a ring, fastest step", second, min(rates), ROUNDING)
+
+
+class Meet(Action):
+    """Meet somebody, and move towards each other unless the two are too far apart."""
+
+    name: ClassVar[str] = "meet"
+    novelty = "none"
+    kind: Literal["meet"]
+    to: str
+    confidence: float
+
+    def apply(self, effects: ActionEffects) -> None:
+        """Encounters follow one another: each finds the opinions that those before it left."""
+        one, other = effects.state, effects.state_of(self.to)
+        if abs(one.value - other.value) < self.confidence:
+            one.value = other.value = (one.value + other.value) / 2
+
+
+class ConfidenceSettings(RuleSettings):
+    """Whom people listen to."""
+
+    confidence: float = Field(0.5, gt=0, le=1, description="Opinions that are further apart do not meet")
+    people: int = Field(1, ge=2, description="Agents that know each other; opinions go from 0 to 1 at equal distances")
+
+
+class BoundedConfidence(RuleScenario):
+    """People who meet by chance meet half-way, where they are not too far apart."""
+
+    name = "bounded-confidence"
+    order = "fixed"
+    actions = (Meet,)
+    settings_type = ConfidenceSettings
+    settings: ConfidenceSettings
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> Held:
+        """Evenly spread opinions."""
+        people = self.settings.people
+        return Held(value=place_of(resident.persona.text) % people / (people - 1))
+
+    def rule(self, seen: Observation, rng: random.Random) -> Meet:
+        """Meet one of those who are there."""
+        return Meet(kind="meet", to=rng.choice(seen.addressees), confidence=self.settings.confidence)
+
+
+def deffuant(trial: Trial) -> Iterator[Measured]:
+    """As many clusters as an independent simulation finds; of three people, the middle one joins the first in 3/4."""
+    copies, people, steps = 24 * trial.times, 12, 25
+    rng = random.Random(trial.seed)  # noqa: S311 - no secret
+    groups = copies_of(copies, people, ((one, other) for one in range(people) for other in range(one)))
+    for confidence in (0.2, 0.5):
+        run = trial.run(BoundedConfidence({"confidence": confidence, "people": people}), groups, steps=steps)
+        final = np.reshape(final_values(run, "value"), (copies, people))
+        got = [_clusters(group, confidence) for group in final]
+        alone = (_encounters(people, confidence, steps, rng) for _ in range(1000 * trial.times))
+        independent = [_clusters(group, confidence) for group in alone]
+        error = np.std(independent) * math.sqrt(1 / copies + 1 / len(independent))
+        about = f"with confidence {confidence}"
+        yield Measured(
+            f"clusters, {about}", float(np.mean(independent)), float(np.mean(got)), float(STANDARD_ERRORS * error)
+        )
+        conserved = float(abs(final.mean(axis=1) - 0.5).max())
+        yield Measured(f"largest change of a mean opinion, which encounters conserve, {about}", 0, conserved, ROUNDING)
+    yield from _three(trial)
+
+
+def _three(trial: Trial) -> Iterator[Measured]:
+    """The first meets the middle one first in 1/2; else the middle one, who acts next, meets the first in 1/2."""
+    copies = 120 * trial.times
+    trios = copies_of(copies, 3, ((0, 1), (1, 2), (2, 0)))
+    run = trial.run(BoundedConfidence({"confidence": 0.6, "people": 3}), trios, steps=1)
+    final = np.reshape(final_values(run, "value"), (copies, 3))
+    error = math.sqrt(3 / 16 / copies)
+    first = float(np.mean(final[:, 0] > 0))
+    yield Measured("three people: share of middle ones who join the first", 0.75, first, STANDARD_ERRORS * error)
+
+
+def _encounters(people: int, confidence: float, steps: int, rng: random.Random) -> list[float]:
+    """The same process without the engine: in each step each meets one other, one after the other."""
+    values = [place / (people - 1) for place in range(people)]
+    for _ in range(steps):
+        for one in range(people):
+            other = rng.choice([place for place in range(people) if place != one])
+            if abs(values[one] - values[other]) < confidence:
+                values[one] = values[other] = (values[one] + values[other]) / 2
+    return values
+
+
+def _clusters(values: Iterable[float], confidence: float) -> int:
+    """The number of groups that are further apart than the confidence."""
+    return 1 + sum(after - before > confidence for before, after in pairwise(sorted(values)))
+
+
+#: A windmill: three triangles that share agent 0. It has six ties of 18, every other agent has two.
+_WINDMILL_PEOPLE = 7
+_WINDMILL: Ties = ((0, 1), (1, 2), (2, 0), (0, 3), (3, 4), (4, 0), (0, 5), (5, 6), (6, 0))
+
+
+class Voters(RuleScenario):
+    """Each copies one of those around it, all at once; in each windmill the one in the middle begins with yes."""
+
+    name = "voters"
+
+    def agent_state(self, resident: Resident, rng: random.Random) -> Held:
+        """Yes in the middle, no elsewhere."""
+        return Held(value=place_of(resident.persona.text) % _WINDMILL_PEOPLE == 0)
+
+    def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
+        """Those whose windmill does not agree yet."""
+        people = society.residents
+        mills = (people[first : first + _WINDMILL_PEOPLE] for first in range(0, len(people), _WINDMILL_PEOPLE))
+        return [one for mill in mills if len({other.state.value for other in mill}) > 1 for one in mill]
+
+    def ended(self, society: SocietyView) -> bool:
+        """Once every windmill agrees."""
+        return not self.active(society, random.Random(0))  # noqa: S311 - draws nothing
+
+    def rule(self, seen: Observation, rng: random.Random) -> Hold:
+        """Copy a line that was heard; nothing is heard in the first step."""
+        vote = rng.choice(seen.heard).text == "True" if seen.heard else seen.state.value
+        return Hold(value=vote, to=seen.addressees)
+
+
+def voter(trial: Trial) -> Iterator[Measured]:
+    """An opinion wins with the share of all tie ends that those who begin with it have."""
+    copies = 200 * trial.times
+    run = trial.run(Voters(), copies_of(copies, _WINDMILL_PEOPLE, _WINDMILL), steps=1_000)
+    final = np.reshape(final_values(run, "value"), (copies, _WINDMILL_PEOPLE))
+    yield Measured("windmills without consensus", 0, int(np.sum(np.ptp(final.astype(int), axis=1))))
+    error = math.sqrt(2 / 9 / copies)
+    got = float(final[:, 0].mean())
+    yield Measured("consensus on the middle one's opinion", 1 / 3, got, STANDARD_ERRORS * error)
 
 
 class Rioter(Held):
