@@ -15,7 +15,7 @@ from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
 from .gateway.budget import Prices
-from .gateway.gateway import Gateway
+from .gateway.client import Gateway
 from .gateway.limits import Limits
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from ..core.model import Answer, AnswerSchema, PersonaModel, RequestContext
 from ..core.prompt import RenderedPrompt, language_name
 from ..core.text import word_list
-from ..personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from ..personas.rules.languages import is_in_language
+from ..personas.rules.quality import find_cut, find_loop, find_noun_list, has_content
 from .observation import Observation
 from .text_faults import (
     EXAMPLE_RUN,

@@ -19,9 +19,9 @@ from .endpoint.models import ModelHandle
 from .gateway.budget import Prices
 from .gateway.call import Call, CallKey, RequestPart
 from .gateway.capabilities import OutputMode
-from .gateway.gateway import Gateway
+from .gateway.client import Gateway
 from .gateway.limits import Backoff, Limits
-from .text_forms import WHOLE
+from .text_faults import WHOLE
 
 #: Calls that an examination makes, at most.
 _MOST_CALLS = 19

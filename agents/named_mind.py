@@ -7,7 +7,7 @@ from ..core.prompt import RenderedPrompt
 from .actions import Action
 from .mind import Mind, Stage, check, generate, keep
 from .observation import Observation
-from .planning import plan, plan_prompt, reflect, reflect_prompt
+from .react import plan, plan_prompt, reflect, reflect_prompt
 from .responses import answer_request
 from .turn_prompt import Asides, turn_prompt
 
@@ -49,7 +49,7 @@ def named_mind(
     before: tuple[Stage, ...] = (plan,) if plans else ()
     after: list[Stage] = [*((answer_request,) if answers else ()), *((reflect,) if reflects else ())]
     if builds:
-        from .built_tools import build_tool, use_tool  # loads the sandbox
+        from .tools import build_tool, use_tool  # loads the sandbox
 
         after = [build_tool, use_tool, *after]
     stages = (*before, answering, check, *after, keep)

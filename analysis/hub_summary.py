@@ -15,7 +15,7 @@ from .table import Queryable
 
 if TYPE_CHECKING:
     from ..personas.network import Found, GraphFigures, Neighbourhood, NetworkShape
-    from ..personas.network.measures import Measurement
+    from ..personas.network.figures import Measurement
 
 
 _IN_ALL = f"""

@@ -25,7 +25,7 @@ from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Instruction
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation, Seen
 from populace.agents.turn_prompt import turn_prompt

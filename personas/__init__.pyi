@@ -1,10 +1,9 @@
 from .dedup import Match, NearDuplicates, Verdict, find_duplicates
 from .hub import Hub, HubFile, create_hub, open_hub, read_hub
 from .persona import Passage, Persona, Relation, RelationKind, shipped_passages
-from .persona_to_persona import Relative, persona_to_persona
 from .population import Neighbour, PersonaGraph, Population
 from .sources import read_passages
-from .text_to_persona import text_to_persona
+from .text_to_persona import Relative, persona_to_persona, text_to_persona
 
 __all__ = [
     "Hub",

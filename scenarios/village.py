@@ -10,9 +10,9 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from populace.agents.actions import Action, Deed, DialogueLine, Instruction, Silence
-from populace.agents.built_tools import ToolUse
 from populace.agents.observation import Observation
 from populace.agents.tool_spec import ToolSpec
+from populace.agents.tools import ToolUse
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import World

@@ -18,15 +18,13 @@ from ..agents.gateway.limits import Limits
 from ..agents.named_mind import MindName
 from ..core.errors import SetupError, parameter
 from ..core.inputs import check_seed
-from ..core.model import FrozenModel
-from ..core.spec import Spec
+from ..core.model import FrozenModel, Spec
 from ..personas.network.spec import GROWN, parse_network
 from .engine import Progress
 from .growth import Growth
 from .runfile.database import check_unwritten, connect
-from .runfile.reader import RunReader
-from .runfile.recording import last_step, run_of
-from .scenario_checks import check_steps, check_steps_left
+from .runfile.reader import RunReader, last_step, run_of
+from .scenario import check_steps, check_steps_left
 
 #: The roles that may have models of their own.
 ROLES = ("solver", "grader", "human")

@@ -17,10 +17,9 @@ from ..core.table import RowBuffer
 from ..personas.hub.tables import DuplicateRow
 from ..personas.persona import RelationKind
 from .dynamics.activation import EventWatch
-from .dynamics.arrivals import PeopleChanges
+from .dynamics.arrivals import PeopleChanges, TieChanges, WantedTie, checked_tie
 from .dynamics.interventions import EffectLog, intervene, resolve
 from .dynamics.network import node_measure_rows
-from .dynamics.ties import TieChanges, WantedTie, checked_tie
 from .dynamics.world import World, is_cut
 from .emitted import Emission
 from .resident import Resident, SocietyView
@@ -30,7 +29,7 @@ from .scenario import Visit
 from .state import SocietyState, changed_states, told_time
 
 if TYPE_CHECKING:
-    from ..agents.embedding.vectors import Vector
+    from ..agents.embedding.models import Vector
 
 
 class StepEffects(Protocol):

@@ -24,16 +24,15 @@ from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Budget, Meter, Prices, check_priced
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
-from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.client import Gateway
 from ..agents.gateway.limits import Backoff, Limits
 from ..core.database import is_interrupt
 from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel
 from ..core.table import Row
 from .runfile.job_rows import JobRow, Unit
-from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
-from .runfile.runlog import RunLog
+from .runfile.runlog import KnownAnswers, RunBatches, RunLedger, RunLog, RunVectors, spent_before
 from .runfile.writer import FileChange
 
 if TYPE_CHECKING:

@@ -12,15 +12,17 @@ import duckdb
 from pydantic import Field, model_validator
 
 from ..core.errors import SetupError
-from ..core.model import Answer, AnswerMistake, PersonaModel, RequestContext
-from ..core.spec import Option
-from ..personas.hub.contradictions import check_again, find_contradictions, findings_to_ask, unjudged
+from ..core.model import Answer, AnswerMistake, Option, PersonaModel, RequestContext
 from ..personas.hub.file import open_hub
 from ..personas.hub.profiles import (
+    check_again,
+    find_contradictions,
+    findings_to_ask,
     read_done,
     read_personas,
     read_tied,
     read_values,
+    unjudged,
     write_biographies,
     write_elites,
     write_profiles,

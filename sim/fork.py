@@ -20,19 +20,17 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.limits import Limits
 from ..core.errors import RunFileError, SetupError, parameter
 from ..core.files import remove_database
-from ..personas.hub.details import read_details, write_details
 from ..personas.hub.queries import registered
-from ..personas.rules.pseudonyms import copy_key
+from ..personas.hub.verdicts import read_details, write_details
+from ..personas.rules.personal import copy_key
 from .config import ModelOptions
 from .growth import Growth
 from .runfile.database import BusyError, check_free, connect, cursors_of, make_run_file, run_tables
 from .runfile.job_rows import OF_STEPS, JobRow, now, versions
-from .runfile.reader import open_run
-from .runfile.recording import run_of
+from .runfile.reader import open_run, run_of
 from .runfile.runlog import RunLog
 from .runfile.writer import Inserts
-from .scenario import Scenario
-from .scenario_checks import check_interventions, check_surveys
+from .scenario import Scenario, check_interventions, check_surveys
 from .society import Society
 from .trust import check_trusted, find_named, inherit
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from pydantic import BaseModel, Field
 
-from ..agents.embedding.vectors import Vector
+from ..agents.embedding.models import Vector
 from ..agents.gateway.budget import Budget
 from ..agents.gateway.limits import Limits
 from ..agents.turn_prompt import named_language
@@ -28,13 +28,12 @@ from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import EmbeddingRecall, described
 from .resident import Resident
 from .runfile.database import make_run_file
-from .runfile.reader import RunReader, open_hub_or_run, open_made
-from .runfile.recording import run_of
+from .runfile.reader import RunReader, open_hub_or_run, open_made, run_of
 from .runfile.rows import InterviewRow
 from .scenario import Settings
 from .seeds import derive_seed
 from .state import SocietyState
-from .survey.stored import check_finished, give_known_vectors, stored_society, with_recall
+from .survey.job import check_finished, give_known_vectors, stored_society, with_recall
 
 if TYPE_CHECKING:
     from .runfile.job_rows import FailureRow

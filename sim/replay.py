@@ -12,13 +12,12 @@ import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.embedder import Embedded, Lost
-from ..agents.embedding.models import EmbeddingHandle
-from ..agents.embedding.vectors import text_hash
+from ..agents.embedding.models import EmbeddingHandle, text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
 from ..agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
-from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.client import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.request import ModelRequest, judge
 from ..core.errors import RunError, RunFileError
@@ -27,7 +26,7 @@ from ..core.prompt import RenderedPrompt
 from ..personas.hub.file import open_hub
 from ..personas.hub.redaction import check_key
 from ..personas.rules import Policy
-from ..personas.rules.pseudonyms import copy_key
+from ..personas.rules.personal import copy_key
 from .config import RunConfig
 from .engine import Progress
 from .fork import copy_run
@@ -36,11 +35,9 @@ from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.database import folder_beside
 from .runfile.job_rows import FailureRow, JobRow, Unit, now, versions
-from .runfile.ledger import KNOWN_VECTORS
-from .runfile.reader import open_run
-from .runfile.recording import Marker, Recording, markers
+from .runfile.reader import Marker, Recording, markers, open_run
 from .runfile.rows import GrowthExtensionRow, TieRow
-from .runfile.runlog import RunLog
+from .runfile.runlog import KNOWN_VECTORS, RunLog
 from .scenario import Scenario
 from .society import Repeat, Society
 from .trust import check_code

@@ -17,8 +17,7 @@ from ..core.errors import RunFileError, SetupError, parameter
 from .config import ROLES, RoleModel, RunConfig
 from .engine import JobModels
 from .runfile.job_rows import JobRow, RunSpec
-from .runfile.reader import open_hub_or_run
-from .runfile.recording import run_of
+from .runfile.reader import open_hub_or_run, run_of
 from .scenario import Scenario
 from .trust import TrustedKind, is_named
 

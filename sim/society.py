@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Self, Unpack
 import orjson
 
 from ..agents.gateway.cache import AnswerCache
-from ..agents.gateway.gateway import Gateway
+from ..agents.gateway.client import Gateway
 from ..agents.gateway.limits import Limits
 from ..core.errors import HookError, SetupError, StorageError, hook
-from ..personas.naming import NameBook
+from ..personas.persona import NameBook
 from ..personas.population import PersonaGraph
 from .config import ModelOptions, RunConfig, RunOptions, split_models
 from .details import PeopleDetails
@@ -29,16 +29,13 @@ from .growth.job import GrowthJob
 from .growth.stored import begin_extension, remove_unanswered, with_arrivals
 from .mesa import Model
 from .observe import EmbeddingRecall, keep_descriptions
-from .prompt_limits import check_prompts
 from .resident import Resident
 from .run_models import RunModels
 from .runfile.job_rows import JobRow
-from .runfile.reader import FinishedRun, open_run
-from .runfile.recording import run_of
+from .runfile.reader import FinishedRun, open_run, run_of
 from .runfile.runlog import RunLog
-from .scenario import Scenario
-from .scenario_checks import check_interventions, check_scenario, check_surveys
-from .settling import check_played, checked_mind, declare, declared_rows, settle
+from .scenario import Scenario, check_interventions, check_scenario, check_surveys
+from .settling import check_played, check_prompts, checked_mind, declare, declared_rows, settle
 from .state import SocietyState, restore
 from .step import StepContext, take_step
 from .survey.phase import batched_phases

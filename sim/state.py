@@ -13,7 +13,7 @@ from ..agents.action_schema import novelty_of
 from ..agents.actions import dump_json, load_json
 from ..agents.observation import PLAYER
 from ..core.errors import hook, text_from
-from ..personas.judgement import Judge
+from ..personas.growth import Judge
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
 from .details import KnownPeople, StoredTables
@@ -30,7 +30,7 @@ from .scenario import Scenario
 from .seeds import rng_for
 
 if TYPE_CHECKING:
-    from ..personas.naming import NameBook
+    from ..personas.persona import NameBook
     from .tasks.yields import YieldWatch
 
 #: Lines a resident has not acted on yet: a neighbour's are heard a step after they are spoken, unless a conversation

@@ -21,8 +21,7 @@ from ..personas.network.spec import GROWN, parse_network
 from .config import ROLES
 from .growth import Growth
 from .runfile.job_rows import JobRow
-from .runfile.reader import RunReader
-from .runfile.recording import run_of
+from .runfile.reader import RunReader, run_of
 from .scenario import FILE_SETTINGS, GrowthOnly
 
 #: What a run file can name.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from populace.agents import planning
+from populace.agents import react
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action
 from populace.agents.doctor import Animal, LongText
@@ -23,17 +23,17 @@ from populace.agents.turn_prompt import Asides, turn_schema
 from populace.core.model import AnswerSchema
 from populace.core.prompt import RenderedPrompt
 from populace.personas.persona import RelationKind
-from populace.personas.persona_to_persona import _json_schema as relatives_schema
 from populace.personas.profiles.biography import _AnsweredElite
 from populace.personas.profiles.biography import _form as biography_schema
 from populace.personas.profiles.profile import profile_schema
 from populace.personas.text_to_persona import _FORMS
 from populace.personas.text_to_persona import _json_schema as people_schema
+from populace.personas.text_to_persona import _relations_schema as relatives_schema
 from populace.scenarios.catalog import iter_scenarios, iter_tasks
 from populace.scenarios.npc.registry import CanonFinding
 from populace.scenarios.tool_use.task import Step
 from populace.scenarios.village import Village
-from populace.sim.grading.comparing import Comparison
+from populace.sim.grading.preferences import Comparison
 from populace.sim.interview import InterviewReply
 from populace.sim.survey.items import Choice, FreeText, Likert, Number, Rank
 from populace.sim.survey.phase import survey_schema
@@ -45,18 +45,21 @@ PROMPT = RenderedPrompt("p", 1, (("user", "Speak."),))
 NOT_STRICT = frozenset({"minLength", "maxLength", "uniqueItems"})
 MODELS = (
     *(Animal, LongText, ProblemReview, Line, Response, CanonFinding, _AnsweredElite, Step, Comparison, InterviewReply),
-    *(WrittenProgram, WrittenSolution, planning.Plan, planning.Reflection),
+    *(WrittenProgram, WrittenSolution, react.Plan, react.Reflection),
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
-    *(f"agents/{name}.py" for name in ("action_schema", "built_tools", "doctor", "mind", "problem_checks", "react")),
-    *(f"agents/{name}.py" for name in ("planning", "responses", "rubric", "turn_prompt")),
-    *("agents/action_schema.py", "agents/embedding/embedder.py"),  # whose schemas are not sent
-    *("personas/persona_to_persona.py", "personas/text_to_persona.py"),
+    *(
+        f"agents/{name}.py"
+        for name in ("action_schema", "doctor", "mind", "problem_checks", "react", "responses", "rubric")
+    ),
+    *(f"agents/{name}.py" for name in ("responses", "rubric", "tools", "turn_prompt")),
+    "agents/embedding/embedder.py",  # whose schema is not sent
+    "personas/text_to_persona.py",
     *(f"personas/profiles/{name}.py" for name in ("biography", "profile")),
     *("scenarios/npc/registry.py", "scenarios/npc/task.py"),
     *("scenarios/tool_code/task.py", "scenarios/tool_use/task.py"),
-    *(f"sim/grading/{name}.py" for name in ("comparing", "grading", "responding")),
+    *(f"sim/grading/{name}.py" for name in ("grading", "preferences", "responding")),
     *("sim/interview.py", "sim/survey/phase.py", "sim/tasks/solving.py", "sim/tasks/translating.py"),
 }
 

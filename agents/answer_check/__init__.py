@@ -7,8 +7,8 @@ what it is rounded from, within half a unit of its last digit (docs/solving.md).
 """
 
 from .compare import CompareFormulas, SameAnswer, compare_answers
-from .extract import clean_answer, final_answer, stated_answer
 from .process import AnswerChecker, shared_checker
+from .values import clean_answer, final_answer, stated_answer
 
 __all__ = [
     "AnswerChecker",

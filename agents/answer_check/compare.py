@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from fractions import Fraction
 
-from .extract import clean_answer
-from .values import WORDS, Quantity, is_unit, read_quantity, read_time, same_quantity
+from .values import WORDS, Quantity, clean_answer, is_unit, read_quantity, read_time, same_quantity
 
 #: Characters of an answer that is compared as a formula; longer ones are compared as text.
 _LONGEST = 400

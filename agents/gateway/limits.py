@@ -14,9 +14,8 @@ import orjson
 from pydantic import Field, field_validator
 
 from ...core.errors import SetupError
-from ...core.model import AnswerSchema
+from ...core.model import AnswerSchema, Option, Spec
 from ...core.prompt import RenderedPrompt
-from ...core.spec import Option, Spec
 from ...core.text import estimated_tokens
 from ..endpoint.errors import MOST_BYTES
 

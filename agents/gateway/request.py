@@ -13,7 +13,7 @@ import orjson
 
 from ...core.model import Answer, AnswerError, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt, load_prompt
-from ...personas.rules.degenerate import find_loop
+from ...personas.rules.quality import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from ..endpoint.response import LOOP, ModelResponse

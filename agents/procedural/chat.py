@@ -26,8 +26,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from ...core.model import AnswerGenerator, AnswerSchema
 from ..schema_fill import fill_schema, to_json
-from .enrichment import biography, profile, raised
-from .growth import persona_to_persona, text_to_persona
+from .growth import biography, persona_to_persona, profile, raised, text_to_persona
 from .judging import interview, survey
 from .situation import Situation, read_situation
 from .speech import Speaker, deed, dialogue, instruction, intention, plan, reflection, tool

@@ -14,7 +14,7 @@ from ...core.model import AnswerGenerator
 from ...core.text import word_list, words
 from ..actions import KnownSolution
 from ..rubric import Criterion, Rubric
-from .enrichment import profile_of
+from .growth import profile_of
 from .lexicon import article
 from .situation import Situation, portrait_of, stable_number
 from .speech import Speaker

@@ -1,7 +1,17 @@
 """Python code, run confined: without network, with its own folder, within limits."""
 
-from .levels import Confinement, SandboxLevel
-from .run import CodeOutcome, CodeResult, FunctionCall, Returned, SandboxLimits, confinement, run_code, unavailable
+from .run import (
+    CodeOutcome,
+    CodeResult,
+    Confinement,
+    FunctionCall,
+    Returned,
+    SandboxLevel,
+    SandboxLimits,
+    confinement,
+    run_code,
+    unavailable,
+)
 
 __all__ = [
     "CodeOutcome",

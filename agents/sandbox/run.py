@@ -3,9 +3,13 @@
 import asyncio
 import json
 import os
+import platform
 import shutil
 import signal
+import struct
 import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,8 +23,222 @@ from weakref import WeakKeyDictionary
 
 from ...core.errors import SetupError
 from .child import MEMORY, UNCONFINED
-from .levels import Confinement, SandboxLevel, command, environment, job_of
-from .seccomp import filter_program
+
+#: What computing, threads, and files in folders that may be reached take; everything else is refused: sockets, new
+#: processes, signals, mounts, namespaces, tracing, changed owners, modes and times of files, shared memory, keyrings.
+#: Numbers are from asm/unistd_64.h and asm-generic/unistd.h for: read to pwritev, open to fallocate and renameat2,
+#: stat to statx, mmap to mremap, futex to rseq, rt_sigaction to sigaltstack, the clocks and timers, get*id, wait4,
+#: poll, select and epoll, pipe, dup, eventfd2, getrandom, uname, sysinfo, sched_get*, ioctl, exit.
+_X86_64 = (
+    "0-28 32-40 60-61 63 72-89 95-100 102 104 107-108 110-111 115 118 120-121 124 127-128 130-131 137-138 143 145-147 "
+    "158 186 202 204 217-219 221 228-233 247 257-258 262-267 269-271 273-274 281 285 290-293 295-296 309 316 318 324 "
+    "326 332 334 436 439"
+)
+_AARCH64 = (
+    "17 19-25 29 32 34-38 43-50 56-57 59 61-73 78-80 82-83 93-96 98-103 113-115 120-121 123-126 128 132-137 139 148 "
+    "150 153 155-156 158 160 163 165-166 168-169 172-179 214-216 222-223 226-227 232-233 260 276 278 283 285 291 293 "
+    "436 439"
+)
+
+_LOAD, _EQUAL, _AT_LEAST, _ABOVE, _HAS, _RETURN = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06
+_NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
+_ALLOW, _KILL, _REFUSE = 0x7FFF0000, 0x80000000, 0x00050000
+_EPERM, _ENOSYS = 1, 38
+_CLONE_THREAD = 0x10000
+#: F_SETOWN, F_SETSIG and F_SETOWN_EX, by which a file would send signals to other processes.
+_SIGNALLING = (8, 10, 15)
+#: TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX and FIOCLEX: asking what a file is, and how it is waited for.
+_ASKING = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    audit: int
+    allowed: str
+    clone: int
+    clone3: int
+    fcntl: int
+    ioctl: int
+    prlimit: int
+
+
+_ARCHITECTURES = {
+    "x86_64": _Architecture(0xC000003E, _X86_64, clone=56, clone3=435, fcntl=72, ioctl=16, prlimit=302),
+    "aarch64": _Architecture(0xC00000B7, _AARCH64, clone=220, clone3=435, fcntl=25, ioctl=29, prlimit=261),
+}
+
+
+@cache
+def filter_program() -> bytes | None:
+    """Return the filter for this machine.
+
+    Return None if it does not run Linux or has an architecture whose calls are not listed.
+    """
+    machine = _ARCHITECTURES.get(platform.machine()) if platform.system() == "Linux" else None
+    return None if machine is None else b"".join(_program(machine))
+
+
+def _program(machine: _Architecture) -> list[bytes]:
+    load_number = _step(_LOAD, _NUMBER)
+    return [
+        _step(_LOAD, _ARCHITECTURE),
+        _step(_EQUAL, machine.audit, 1, 0),
+        _step(_RETURN, _KILL),
+        load_number,
+        # New threads, but no processes. clone3 cannot be looked into: without it, the C library takes clone.
+        *_case(machine.clone3, [_step(_RETURN, _REFUSE | _ENOSYS)]),
+        *_case(machine.clone, _where(0, _HAS, (_CLONE_THREAD,), _ALLOW, _REFUSE | _EPERM)),
+        # The limits of this process may be read and lowered, but not those of another.
+        *_case(machine.prlimit, _where(0, _EQUAL, (0,), _ALLOW, _REFUSE | _EPERM)),
+        *_case(machine.fcntl, _where(1, _EQUAL, _SIGNALLING, _REFUSE | _EPERM, _ALLOW)),
+        *_case(machine.ioctl, _where(1, _EQUAL, _ASKING, _ALLOW, _REFUSE | _EPERM)),
+        *(step for one in machine.allowed.split() for step in _allowed(one)),
+        _step(_RETURN, _REFUSE | _EPERM),
+    ]
+
+
+def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, yes, no, value)
+
+
+def _case(number: int, steps: list[bytes]) -> list[bytes]:
+    return [_step(_EQUAL, number, 0, len(steps)), *steps]
+
+
+def _where(argument: int, test: int, values: tuple[int, ...], then: int, otherwise: int) -> list[bytes]:
+    """Return steps that answer `then` if the argument's lower half passes the test with one of the values.
+
+    Otherwise they answer `otherwise`.
+    """
+    tests = [_step(test, value, len(values) - at) for at, value in enumerate(values)]
+    return [_step(_LOAD, _ARGUMENTS + 8 * argument), *tests, _step(_RETURN, otherwise), _step(_RETURN, then)]
+
+
+def _allowed(numbers: str) -> list[bytes]:
+    first, _, last = numbers.partition("-")
+    if not last:
+        return [_step(_EQUAL, int(first), 0, 1), _step(_RETURN, _ALLOW)]
+    return [_step(_AT_LEAST, int(first), 0, 2), _step(_ABOVE, int(last), 1, 0), _step(_RETURN, _ALLOW)]
+
+
+_CHILD = Path(__file__).with_name("child.py")
+#: What an interpreter reads beside its own library, where it is there.
+_SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/localtime")
+#: `-S` and `-s`: no installed packages; `-P`: no module is found by where the code lies.
+_PYTHON = ("-S", "-s", "-P", "-B", "-X", "utf8")
+
+
+class SandboxLevel(StrEnum):
+    """What confines the code, from most to least."""
+
+    #: Namespaces of its own, by the program `bwrap`, and a filter of system calls.
+    BUBBLEWRAP = "bubblewrap"
+    #: Rules of the kernel for files, and a filter of system calls. Linux 6.2 and later.
+    LANDLOCK = "landlock"
+    #: A filter of system calls. Linux.
+    SECCOMP = "seccomp"
+    #: Limits of time, memory and sizes alone.
+    LIMITS = "limits"
+
+
+@dataclass(frozen=True, slots=True)
+class Confinement:
+    """What code is kept from at a level."""
+
+    level: SandboxLevel
+
+    @property
+    def network(self) -> bool:
+        """Whether the kernel cuts the network."""
+        return self.level is not SandboxLevel.LIMITS
+
+    @property
+    def files(self) -> bool:
+        """Whether the kernel denies files outside the code's own folder."""
+        return self.level in (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
+
+    @property
+    def processes(self) -> bool:
+        """Whether the kernel denies new processes, and signals to others."""
+        return filter_program() is not None and self.level is not SandboxLevel.LIMITS
+
+    @property
+    def sentence(self) -> str:
+        """What is confined and what is not, for the terminal and for rows."""
+        always = "limited in time, memory and output, with nothing of the environment"
+        match self.level:
+            case SandboxLevel.BUBBLEWRAP:
+                return f"Code runs {always}, without network, other processes or files but Python's own (bubblewrap)."
+            case SandboxLevel.LANDLOCK:
+                return (
+                    f"Code runs {always}, without network, other processes or files but Python's own (seccomp and "
+                    "Landlock); it can see which files there are, and its own folder may grow as long as it runs."
+                )
+            case SandboxLevel.SECCOMP:
+                return (
+                    f"Code runs {always}, without network or other processes (seccomp); not confined: it can read "
+                    "and write the files that you can. Install bubblewrap to confine those."
+                )
+            case SandboxLevel.LIMITS:
+                return (
+                    f"Code runs {always}; not confined: it can reach the network and the files that you can. Install "
+                    "bubblewrap (Linux), or run this in a container."
+                )
+
+
+def command(confined: Confinement, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
+    """Return the command that runs the code in the folder. Its job is on the descriptor."""
+    python = [_interpreter(), *_PYTHON, "-c", _source(), str(descriptor)]
+    if confined.level is not SandboxLevel.BUBBLEWRAP:
+        return python
+    bound = [word for path in (*readable_paths(), _interpreter()) for word in ("--ro-bind", path, path)]
+    return [
+        *(shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"),
+        *bound,
+        *("--dev", "/dev", "--size", str(folder_bytes), "--tmpfs", str(folder), "--chdir", str(folder)),
+        *python,
+    ]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Return all environment variables that the code gets."""
+    return {"HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+
+
+def job_of(confined: Confinement, rlimits: Mapping[str, int]) -> dict[str, Any]:
+    """Return how the child confines itself."""
+    program = None if confined.level is SandboxLevel.LIMITS else filter_program()
+    # Where no filter denies processes, the limit of their number does: none but this one.
+    processes = {"RLIMIT_NPROC": 0} if program is None else {}
+    return {
+        "rlimits": {**rlimits, "RLIMIT_CORE": 0, **processes},
+        "filter": program.hex() if program else "",
+        "landlock": confined.level is SandboxLevel.LANDLOCK,
+        "readable": readable_paths() if confined.level is SandboxLevel.LANDLOCK else (),
+    }
+
+
+@cache
+def readable_paths() -> Sequence[str]:
+    """Return the folders of Python's own library and the system's, which confined code may read."""
+    base = Path(sys.base_prefix).resolve()
+    names = {"base": str(base), "platbase": str(base), "installed_base": str(base), "installed_platbase": str(base)}
+    own = (sysconfig.get_path("stdlib", vars=names), sysconfig.get_path("platstdlib", vars=names))
+    # Libraries that extension modules are linked with lie beside Python's own, where it does not come with the system.
+    paths = dict.fromkeys([*own, str(base / "lib"), *_SYSTEM])
+    return tuple(path for path in paths if path and os.path.exists(path))  # noqa: PTH110 - as they are written
+
+
+@cache
+def _interpreter() -> str:
+    # That of a virtual environment is a link to this one.
+    return str(Path(getattr(sys, "_base_executable", None) or sys.executable).resolve())
+
+
+@cache
+def _source() -> str:
+    return _CHILD.read_text(encoding="utf-8")
+
 
 _MEGABYTE = 1 << 20
 

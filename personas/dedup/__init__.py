@@ -3,10 +3,10 @@
 In outputs, and where each character is a word, the words also stand in the same places, and the numbers are the same.
 """
 
-from .matcher import Duplicates
 from .near_duplicates import (
     STAGE,
     DedupMethod,
+    Duplicates,
     Match,
     NearDuplicates,
     Verdict,

@@ -1,7 +1,7 @@
 """Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
 
 import hashlib
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -10,13 +10,293 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.arrow import Hashes, Ints
+from ...core.arrow import Flags, GrowingArray, Hashes, Ints
 from ...core.errors import SetupError
 from ...core.text import word_list
-from .index import KeyScheme
-from .matcher import Blocks, Duplicates, WordSetMatcher, collect
-from .pairs import Threshold
-from .word_sets import HASH_BITS, WordSets, iter_blocks, mix, word_set, word_sets
+from .index import BatchBuilder, KeyScheme, PartKeys, PrefixKeys, WordSetBatch, WordSetIndex
+from .pairs import (
+    NearPairs,
+    Sets,
+    Threshold,
+    are_in_order,
+    are_unspaced,
+    count_pairs,
+    near_across,
+    near_within,
+    some_orders,
+)
+from .word_sets import HASH_BITS, WordSet, WordSets, iter_blocks, mix, word_set, word_sets
+
+_PORTION = 1 << 20
+#: Originals and newcomers are fewer than this power of two.
+_SHIFT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """For each text of a batch the original that it repeats, or -1: those of the batch come after those held."""
+
+    of: Ints
+    similarity: NDArray[np.float64]
+
+
+def match_in_order(held: int, first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Matches:
+    """Match the texts of a batch, in order, with `held` originals and with each other.
+
+    `first` gives for each text the first one with an equal set. Pairs are given for these first ones only: `across`
+    between originals and texts, `within` between two texts. `fixed` texts are originals whatever they repeat. A text
+    repeats the most similar original before it, and the earliest of equally similar ones.
+    """
+    gone = _gone(first, fixed, across, within)
+    of = np.where(gone[first] | (first == np.arange(len(first))) | fixed, -1, first + held)
+    decision = Matches(of, np.where(of >= 0, 1.0, 0.0))
+    repeats = np.flatnonzero(gone[first] & ~fixed)
+    if len(repeats):
+        _choose(held, decision, repeats, first, _choices(held, gone, across, within))
+    # Texts of the batch that are repeated are numbered as the originals that they become.
+    number = np.cumsum(decision.of < 0) - 1 + held
+    newer = decision.of >= held
+    decision.of[newer] = number[decision.of[newer] - held]
+    return decision
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """The near-duplicates among texts or vectors, by place from 0: number `rows[i]` nearly repeats number `of[i]`."""
+
+    #: Texts or vectors that were compared.
+    compared: int
+    rows: Ints
+    #: The original that each repeats: the most similar before it, the earliest of equals.
+    of: Ints
+    #: Exact Jaccard similarity of two sets of words, or the cosine of two vectors to six decimals.
+    similarity: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None = None) -> Duplicates:
+    """Collect the near-duplicates in the matches of consecutive batches; `progress` gets the number compared."""
+    compared = 0
+    originals, rows, of = GrowingArray(np.int64), GrowingArray(np.int64), GrowingArray(np.int64)
+    similarity = GrowingArray(np.float64)
+    for some in matches:
+        repeats = np.flatnonzero(some.of >= 0)
+        originals.append(np.flatnonzero(some.of < 0) + compared)
+        rows.append(repeats + compared)
+        of.append(originals.values[some.of[repeats]])
+        similarity.append(some.similarity[repeats])
+        compared += len(some.of)
+        if progress:
+            progress(compared)
+    return Duplicates(compared, rows.values, of.values, similarity.values)
+
+
+def _gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
+    gone = np.zeros(len(first), dtype=np.bool_)
+    gone[across.right] = True
+    gone[fixed] = False
+    judged = ~fixed[within.right]
+    left, right = within.left[judged], within.right[judged]
+    order = np.lexsort((left, right))
+    # Pairs are sorted by their later text, so every earlier text is decided by then. Chains make this a loop.
+    marks = bytearray(gone.tobytes())
+    for at in range(0, len(order), _PORTION):
+        part = order[at : at + _PORTION]
+        for earlier, later in zip(left[part].tolist(), right[part].tolist(), strict=True):
+            if not marks[earlier]:
+                marks[later] = 1
+    return np.frombuffer(bytes(marks), dtype=np.bool_)
+
+
+def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> NearPairs:
+    """Return the pairs of an original and a text that repeats it, ordered by text and original."""
+    left, right = within.left, within.right
+    one, other = gone[right] & ~gone[left], gone[left] & ~gone[right]
+    theirs = gone[across.right]
+    original = np.concatenate([across.left[theirs], left[one] + held, right[other] + held])
+    newcomer = np.concatenate([across.right[theirs], right[one], left[other]])
+    similarity = np.concatenate([across.similarity[theirs], within.similarity[one], within.similarity[other]])
+    order = np.lexsort((original, newcomer))
+    return NearPairs(original[order], newcomer[order], similarity[order])
+
+
+def _choose(held: int, decision: Matches, repeats: Ints, first: Ints, choices: NearPairs) -> None:
+    # A later copy of a set may find a better original than the first did: at each place, the best so far.
+    place = np.arange(len(choices.left))
+    rising = np.lexsort((-place, choices.similarity, choices.right))
+    rank = np.empty_like(place)
+    rank[rising] = place
+    best = rising[np.maximum.accumulate(rank)]
+    asked = (first[repeats] << _SHIFT) + repeats + held
+    chosen = best[np.searchsorted((choices.right << _SHIFT) + choices.left, asked) - 1]
+    decision.of[repeats] = choices.left[chosen]
+    decision.similarity[repeats] = choices.similarity[chosen]
+
+
+#: Texts in blocks, with a mark for each that is kept whatever it repeats.
+type Blocks = Iterable[tuple[list[str], NDArray[np.bool_]]]
+
+#: Below this threshold parts are so small that many sets share one; prefix keys are better there.
+_PARTS_FROM = (4, 5)
+#: Pairs with a common key beyond which a batch is matched in smaller groups, down to the least: where many texts nearly
+#: repeat one, there are many pairs, and earlier groups settle all but the first.
+_MOST_PAIRS, _LEAST_GROUP = 1 << 23, 1 << 10
+#: Words from which frequencies are taken, and the factor of growth after which they are taken again.
+_SAMPLE, _AGAIN = 1 << 22, 4
+
+
+class WordSetMatcher:
+    """Finds for each set the earlier original that it nearly repeats; originals are numbered from 0.
+
+    The first of near-duplicates is kept: a set is compared with earlier originals only, and becomes an original when it
+    repeats none. Otherwise it repeats the most similar one, and of equally similar ones the earliest.
+    """
+
+    def __init__(
+        self,
+        threshold: Threshold,
+        scratch: Path | None = None,
+        *,
+        keys: KeyScheme | None = None,
+        sets: Callable[[Sequence[str]], WordSets] = word_sets,
+    ) -> None:
+        """Create a matcher; `keys` finds the candidates (default: all), and `sets` makes the sets of some texts."""
+        self.threshold = threshold
+        self.originals = WordSetIndex(scratch)
+        self._sets = sets
+        if keys is None and threshold.least * _PARTS_FROM[1] >= threshold.whole * _PARTS_FROM[0]:
+            keys = PartKeys(threshold)
+        #: Prefix keys depend on the frequencies of words, which are not known before the first texts.
+        self._is_adaptive = keys is None
+        self._scheme = keys or PrefixKeys(threshold, np.empty(0, dtype=np.uint64))
+        self._ordered = 0
+
+    def find(self, one: WordSet) -> tuple[int, float] | None:
+        """Return the number of the original that a set repeats, and the similarity. Adds nothing."""
+        return self._best(one, self._scheme.keys_of(one))
+
+    def add(self, one: WordSet) -> tuple[int, float] | None:
+        """Return what `find` gives. If that is None, the set becomes an original."""
+        keys = self._scheme.keys_of(one)
+        match = self._best(one, keys)
+        if match is None:
+            self.originals.add(one, keys)
+            self._reorder()
+        return match
+
+    def match(self, blocks: Blocks) -> Iterator[Matches]:
+        """Match texts in batches; texts marked in a block become originals whatever they repeat."""
+        for batch in self._batches(blocks):
+            first, group = 0, len(batch)
+            while first < len(batch):
+                part = batch.part(first, first + group)
+                if group > _LEAST_GROUP and _is_crowded(part):
+                    group = max(group // 4, _LEAST_GROUP)
+                    continue
+                yield self._match_group(part)
+                first += group
+
+    def hold(self, blocks: Blocks) -> None:
+        """Make all texts originals without comparing them."""
+        for batch in self._batches(blocks):
+            self.originals.hold(batch.sets, batch.keys_of(np.ones(len(batch), dtype=np.bool_)))
+
+    def near(self, blocks: Blocks) -> Iterator[Ints]:
+        """Yield the places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
+        before = 0
+        for batch in self._batches(blocks):
+            keys = batch.keys_of(np.ones(len(batch), dtype=np.bool_))
+            yield np.unique(self.originals.near(keys, batch.sets, self.threshold).right) + before
+            before += len(batch)
+
+    def _batches(self, blocks: Blocks) -> Iterator[WordSetBatch]:
+        """Yield the texts in batches that fit into memory, with their keys."""
+        builder = BatchBuilder()
+        for texts, fixed in blocks:
+            builder.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
+            if builder.is_full:
+                yield self._built(builder)
+                builder = BatchBuilder()
+        yield self._built(builder)
+
+    def _built(self, builder: BatchBuilder) -> WordSetBatch:
+        if self._is_adaptive:
+            self._reorder(builder.words)
+            builder.publish(self._scheme)
+        return builder.build()
+
+    def _match_group(self, batch: WordSetBatch) -> Matches:
+        """Match some texts of a batch, and add their originals."""
+        held, sets, alike = len(self.originals), batch.sets, batch.first_alike()
+        own = alike == np.arange(len(alike))
+        keys = batch.keys_of(own)
+        across = self.originals.near(keys, sets, self.threshold)
+        matches = match_in_order(held, alike, batch.fixed, across, self._within(batch, own, across))
+        self.originals.extend(sets, keys, matches.of < 0)
+        return matches
+
+    def _within(self, batch: WordSetBatch, own: Flags, across: NearPairs) -> NearPairs:
+        """Find the near-duplicate pairs within a batch in which one text may be an original."""
+        settled = np.zeros(len(batch), dtype=np.bool_)
+        settled[across.right] = True
+        settled &= ~batch.fixed
+        sets, keys = batch.sets, batch.keys_of(own & ~settled)
+        open_pairs = near_within(keys, sets, self.threshold)
+        if not settled.any():
+            return open_pairs
+        mixed = near_across([keys], sets, batch.keys_of(own & settled), sets, self.threshold)
+        ordered = NearPairs(np.minimum(mixed.left, mixed.right), np.maximum(mixed.left, mixed.right), mixed.similarity)
+        return NearPairs.joined([open_pairs, ordered])
+
+    def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
+        """Return the most similar original, the earliest of equals."""
+        numbers = self.originals.candidates(keys)
+        if not len(numbers):
+            return None
+        held, size, mine = self.originals.sets, len(one), set(one.hashes)
+        best, best_shared, best_union = None, 0, 1
+        near, threshold = self._sifted(one, held, numbers)
+        for number in near:
+            start, others = held.starts[number], int(held.sizes[number])
+            shared = len(mine.intersection(held.words[start : start + others].tolist()))
+            # Two texts without words are equal.
+            union, shared = size + others - shared or 1, shared if size or others else 1
+            if shared * threshold.whole >= union * threshold.least and shared * best_union > best_shared * union:
+                best, best_shared, best_union = number, shared, union
+        return None if best is None else (best, best_shared / best_union)
+
+    def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> tuple[list[int], Threshold]:
+        """Return the candidates that pass the filters of parity bits and order, and the threshold of this text.
+
+        Candidates are ascending.
+        """
+        sizes, size = held.sizes[numbers], np.int64(len(one))
+        bits = np.bitwise_count(held.parities[numbers] ^ np.uint64(one.parity))
+        if not (len(one.order) or len(held.orders)):
+            return sorted(set(numbers[bits <= self.threshold.apart(sizes + size)].tolist())), self.threshold
+        differ = np.maximum(bits.astype(np.int64), np.abs(sizes - size))
+        threshold = self.threshold.unspaced if are_unspaced(one.order).any() else self.threshold
+        mine = some_orders(one.order, np.zeros(1, dtype=np.int64))
+        fits = are_in_order(mine, some_orders(held.orders, numbers), np.minimum(sizes, size), differ)
+        return sorted(set(numbers[fits & (differ <= threshold.apart(sizes + size))].tolist())), threshold
+
+    def _reorder(self, more: Hashes | None = None) -> None:
+        """Recompute word frequencies once there are several times as many texts as last time."""
+        if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
+            return
+        if more is not None and self._ordered:
+            return
+        sample = self.originals.sets.words[-_SAMPLE:] if more is None else more[:_SAMPLE]
+        self._scheme, self._ordered = PrefixKeys(self.threshold, sample), max(len(self.originals), 1)
+        self.originals.publish(self._scheme)
+
+
+def _is_crowded(batch: WordSetBatch) -> bool:
+    alike = batch.first_alike()
+    return count_pairs(batch.keys_of(alike == np.arange(len(alike)))) > _MOST_PAIRS
+
 
 type Signatures = NDArray[np.uint32]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...core.arrow import Flags, Floats, GrowingArray, Ints, Matrix
 from ...core.errors import SetupError, install_extra, parameter
-from .matcher import Duplicates, Matches, collect, match_in_order
+from .near_duplicates import Duplicates, Matches, collect, match_in_order
 from .pairs import NearPairs
 
 #: The paper's threshold (section 2.3).

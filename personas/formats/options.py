@@ -14,8 +14,8 @@ from pydantic import Field
 
 from ...core.errors import SetupError, SourceError, parameter
 from ...core.inputs import shown
+from ...core.model import Spec
 from ...core.readers import RowError
-from ...core.spec import Spec
 
 _TOKEN = re.compile(r"\{\{|\}\}|\[\[|\]\]|\{(?P<column>[^{}]*)\}|(?P<mark>[\[\]{}])|(?P<text>[^\[\]{}]+)")
 

@@ -1,7 +1,6 @@
 from .check import CheckReport, judge_people
 from .dedup import DedupReport, dedup_hub
-from .file import HubFile, create_hub, describe_hub, open_hub
-from .info import HubInfo
+from .file import HubFile, HubInfo, create_hub, describe_hub, open_hub
 from .merge import MergeReport, merge_hubs
 from .read import Hub, read_hub
 from .verdicts import undo_pair, undo_persona, undo_rule, undo_stage

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from ...core.errors import SetupError, parameter
-from ..judgement import Judge, RuleResultRow
+from ..growth import Judge, RuleResultRow
 from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
-from ..rules.pseudonyms import Pseudonyms
+from ..rules.personal import Pseudonyms
 from .file import HubFile
 from .queries import RETURNED, table_names
 from .redaction import NamesOf, check_key, clear_traces, judge_imports, names_of_people

@@ -11,11 +11,10 @@ import duckdb
 
 from ...core.arrow import iter_batches, take, to_rows
 from ...core.errors import SetupError, parameter
-from ..judgement import Redaction, RuleResultRow, with_redactions
+from ..growth import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
-from ..rules.personal import find_record_names
-from ..rules.pseudonyms import Pseudonyms, key_path
+from ..rules.personal import Pseudonyms, find_record_names, key_path
 from ..rules.quality import rows_to_search
 from .queries import count, registered, table_names
 

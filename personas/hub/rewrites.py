@@ -19,10 +19,10 @@ from ..dedup import STAGE, DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
-from ..judgement import judge_persona
+from ..growth import judge_persona
 from ..persona import Persona, content_id
 from ..rules import PERSONAL_RULE, Policy, personal_judge
-from ..rules.pseudonyms import Pseudonyms
+from ..rules.personal import Pseudonyms
 from ..rules.quality import rewriting_judge
 from .queries import REJECTED, registered, table_names
 

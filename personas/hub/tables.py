@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.table import ALL, table
-from ..judgement import RuleResultRow
+from ..growth import RuleResultRow
 
 
 @table("passages", key="passage", fork=ALL)

@@ -1,28 +1,309 @@
 """All figures of a hub's graph in one result, with those of a random graph."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...core.arrow import Ints
 from ...core.inputs import check_seed
 from ..hub.file import HubFile, fetch
 from ..hub.queries import registered
-from .communities import detect_communities, modularity
-from .measures import (
-    Clustering,
-    Components,
-    Degrees,
-    DegreeShare,
-    Paths,
-    cluster,
-    measure_paths,
-    nominal_assortativity,
-    numeric_assortativity,
-    reciprocity,
-)
-from .network import KINDS, Network, Ties, components, distinct, random_network
+from .network import KINDS, Network, Ties, components, detect_communities, distinct, modularity, random_network
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A figure that is exact, or was estimated from a sample of the given size."""
+
+    #: None when the figure is not defined, as the mean path of a network without ties.
+    value: float | None
+    #: Standard error; None for an exact figure.
+    error: float | None = None
+    #: How many were drawn; None for an exact figure.
+    sample: int | None = None
+
+
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The parts into which a graph falls."""
+
+    count: int
+    #: Parts of one person.
+    single: int
+    #: Sizes of the largest, largest first.
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, sizes: Ints) -> Self:
+        """Summarise all sizes, given largest first."""
+        return cls(len(sizes), int((sizes == 1).sum()), tuple(sizes[:_LISTED].tolist()))
+
+
+@dataclass(frozen=True, slots=True)
+class Degrees:
+    """How many ties people have: mean, quantiles (the smallest number that so many do not exceed) and the most."""
+
+    mean: float
+    median: int
+    p90: int
+    p99: int
+    most: int
+
+    @classmethod
+    def of(cls, degrees: Ints) -> Self:
+        """Summarise one number per persona; all 0 without personas."""
+        found = degrees if len(degrees) else np.zeros(1, np.int64)
+        quantiles = np.quantile(found, (0.5, 0.9, 0.99, 1.0), method="inverted_cdf")
+        return cls(float(found.mean()), *map(int, quantiles))
+
+
+@dataclass(frozen=True, slots=True)
+class DegreeShare:
+    """People who have from `least` to `most` neighbours."""
+
+    least: int
+    most: int
+    people: int
+
+    @classmethod
+    def histogram(cls, degrees: Ints) -> "tuple[DegreeShare, ...]":
+        """Count personas by their number of neighbours: 0, 1, 2-3, 4-7, and so on by powers of two."""
+        places = np.frexp(degrees.astype(np.float64))[1]
+        counts = np.bincount(places).tolist()
+        return tuple(cls((1 << n) // 2, max(0, (1 << n) - 1), people) for n, people in enumerate(counts))
+
+
+#: Above so many paths of two ties to be looked at, clustering is estimated from drawn ones.
+_PATHS = 200_000_000
+_CHUNK = 4_000_000
+_DRAWN = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Both ways to say how closed a network is."""
+
+    #: Mean over all people of the share of pairs of their neighbours that are tied; who has fewer than two
+    #: neighbours counts as 0. Watts and Strogatz 1998, as networkx's `average_clustering`.
+    average: Measurement
+    #: Share of the paths of two ties that are closed by a third: three times the triangles over those paths.
+    transitivity: Measurement
+
+
+def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -> Clustering:
+    """Measure the clustering of a network: exactly if at most `most` paths must be examined, else from a sample."""
+    degrees = network.degrees.astype(np.float64)
+    pairs = degrees * (degrees - 1) / 2
+    if not pairs.any():
+        return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
+    if _Oriented(network).paths > most:
+        return Clustering(_estimate_closed(network, pairs > 0, rng), _estimate_closed(network, pairs, rng))
+    closed = triangles(network)
+    local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
+    return Clustering(Measurement(float(local.mean())), Measurement(float(closed.sum() / pairs.sum())))
+
+
+def triangles(network: Network) -> Ints:
+    """Count the triangles that each persona is in."""
+    count = np.zeros(network.people, np.int64)
+    for corners in _Oriented(network).triangles():
+        for corner in corners:
+            count += np.bincount(corner, minlength=network.people)
+    return count
+
+
+class _Oriented:
+    """Ties directed from the less to the better connected, so that each triangle is one path and paths are few."""
+
+    def __init__(self, network: Network) -> None:
+        rank = np.empty(network.people, np.int64)
+        rank[np.argsort(network.degrees, kind="stable")] = np.arange(network.people)
+        self._person = np.argsort(rank)
+        a, b = rank[network.first], rank[network.second]
+        self._arcs = np.sort(np.minimum(a, b) * network.people + np.maximum(a, b))
+        self._people = network.people
+        self._low, self._high = self._arcs // max(1, self._people), self._arcs % max(1, self._people)
+        self._starts = np.searchsorted(self._low, np.arange(network.people + 1))
+        self._steps = np.diff(self._starts)[self._high]
+
+    @property
+    def paths(self) -> int:
+        """Paths of two arcs."""
+        return int(self._steps.sum())
+
+    def triangles(self) -> Iterator[tuple[Ints, Ints, Ints]]:
+        """Yield all triangles, as three arrays of personas at a time."""
+        before = np.concatenate([[0], np.cumsum(self._steps)])
+        start = 0
+        while start < len(self._arcs):
+            # At least one arc, so that a single long one cannot stop the walk.
+            end = max(start + 1, int(np.searchsorted(before, before[start] + _CHUNK, side="right")) - 1)
+            yield self._find_closed(start, end)
+            start = end
+
+    def _find_closed(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
+        steps = self._steps[start:end]
+        arc = np.repeat(np.arange(start, end), steps)
+        nth = np.arange(len(arc)) - np.repeat(np.cumsum(steps) - steps, steps)
+        u, v = self._low[arc], self._high[arc]
+        w = self._high[self._starts[v] + nth]
+        is_closed = _find_members(self._arcs, u * self._people + w)
+        return self._person[u[is_closed]], self._person[v[is_closed]], self._person[w[is_closed]]
+
+
+def _find_members(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
+    place = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return np.asarray(ordered[place] == wanted)
+
+
+def _estimate_closed(
+    network: Network, weights: NDArray[np.float64] | NDArray[np.bool_], rng: np.random.Generator
+) -> Measurement:
+    """Estimate the weighted share of closed pairs of neighbours from a sample.
+
+    Personas of weight 0 count as open if the weights are equal.
+    """
+    share = 1.0 if weights.dtype != np.bool_ else float(weights.mean())
+    middle = rng.choice(network.people, _DRAWN, p=weights / weights.sum())
+    degrees, starts = network.degrees[middle], network.matrix.indptr[middle]
+    one = rng.integers(0, degrees)
+    other = (one + rng.integers(1, degrees)) % degrees
+    a = network.matrix.indices[starts + one].astype(np.int64)
+    b = network.matrix.indices[starts + other].astype(np.int64)
+    ordered = network.first * network.people + network.second
+    found = float(_find_members(ordered, np.minimum(a, b) * network.people + np.maximum(a, b)).mean())
+    return Measurement(share * found, share * float(np.sqrt(found * (1 - found) / _DRAWN)), _DRAWN)
+
+
+_WORD = 64
+#: A part of up to so many people is walked from each of them.
+_WHOLE = 1024
+#: Visits of ties after which a network of very long paths is given up.
+_VISITS = 4_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Shortest paths within the largest connected part, ties walked both ways."""
+
+    #: Mean over pairs of people; None without ties, or when the network is too long to be walked.
+    mean: Measurement
+    #: The longest that was met: the diameter when `mean` is exact, else a lower bound of it.
+    longest: int | None
+    #: Share of the pairs at distance 1, 2, ... (of the pairs looked at).
+    shares: tuple[float, ...]
+
+
+def measure_paths(network: Network, rng: np.random.Generator, *, sources: int = _WORD) -> Paths:
+    """Measure paths in the largest part: from each persona if it is small, else from a sample of `sources` personas."""
+    sizes = np.bincount(network.parts) if network.people else np.zeros(1, np.int64)
+    everybody = np.flatnonzero(network.parts == sizes.argmax()) if sizes.max() > 1 else np.zeros(0, np.int64)
+    size = len(everybody)
+    if size < 2:
+        return Paths(Measurement(None), None, ())
+    is_whole = size <= max(_WHOLE, sources)
+    start = everybody if is_whole else np.sort(rng.choice(everybody, sources, replace=False))
+    walked = [_BreadthFirstWalk(network, start[n : n + _WORD]).counts() for n in range(0, len(start), _WORD)]
+    if any(counts is None for counts in walked):
+        return Paths(Measurement(None), None, ())
+    parts = [counts for counts in walked if counts is not None]
+    longest = max(part.shape[1] for part in parts)
+    counts = np.concatenate([np.pad(part, ((0, 0), (0, longest - part.shape[1]))) for part in parts])
+    means = counts @ np.arange(1, counts.shape[1] + 1) / (size - 1)
+    shares = tuple(float(share) for share in counts.sum(axis=0) / (len(start) * (size - 1)))
+    if is_whole:
+        return Paths(Measurement(float(means.mean())), counts.shape[1], shares)
+    error = means.std(ddof=1) / np.sqrt(len(start)) * np.sqrt(1 - len(start) / size)
+    return Paths(Measurement(float(means.mean()), float(error), len(start)), counts.shape[1], shares)
+
+
+class _BreadthFirstWalk:
+    """A breadth-first walk from up to 64 people at once: one bit of a word for each."""
+
+    def __init__(self, network: Network, sources: Ints) -> None:
+        self._sources = len(sources)
+        self._others = network.matrix.indices
+        self._tied = np.flatnonzero(network.degrees)
+        self._starts = network.matrix.indptr[self._tied]
+        self._seen = np.zeros(network.people, np.uint64)
+        self._seen[sources] = np.uint64(1) << np.arange(len(sources), dtype=np.uint64)
+
+    def counts(self) -> Ints | None:
+        """Return the personas reached at each distance, a row for each source; None if that would take too long."""
+        levels = []
+        for visits, reached in enumerate(self._walk_levels(), start=1):
+            if visits * len(self._others) > _VISITS:
+                return None
+            levels.append(_count_bits(reached, self._sources))
+        return np.array(levels, dtype=np.int64).T
+
+    def _walk_levels(self) -> Iterator[NDArray[np.uint64]]:
+        front = self._seen.copy()
+        while True:
+            arrived = np.bitwise_or.reduceat(front[self._others], self._starts)
+            front[:] = 0
+            front[self._tied] = arrived & ~self._seen[self._tied]
+            reached = front[front != 0]
+            if not len(reached):
+                return
+            self._seen |= front
+            yield reached
+
+
+def _count_bits(words: NDArray[np.uint64], many: int) -> list[int]:
+    one = np.uint64(1)
+    return [int(((words >> np.uint64(bit)) & one).sum()) for bit in range(many)]
+
+
+def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
+    """Return the share of directed ties (distinct ordered pairs) that also lead back, 0 to 1; None without any tie.
+
+    networkx calls it `overall_reciprocity`. See Wasserman and Faust 1994, section 13.
+    """
+    arcs = distinct(source * people + target)
+    if not len(arcs):
+        return None
+    back = (arcs % people) * people + arcs // people
+    both = np.sort(np.concatenate([arcs, back]))
+    return float((both[1:] == both[:-1]).sum() / len(arcs))
+
+
+def numeric_assortativity(network: Network, values: Ints) -> float | None:
+    """Return Pearson's correlation of a number over the two ends of a tie; None without variance.
+
+    Each tie is taken both ways. See Newman 2003, Physical Review E 67, 026126, equation 21.
+    """
+    a, b = values[network.first].astype(np.float64), values[network.second].astype(np.float64)
+    if not len(a):
+        return None
+    both = np.concatenate([a, b])
+    mean, variance = both.mean(), both.var()
+    if np.ptp(both) == 0:
+        return None
+    return float(((a - mean) * (b - mean)).mean() / variance)
+
+
+def nominal_assortativity(network: Network, values: Ints) -> float | None:
+    """Return Newman's r of a category: ties within it beyond those expected by chance, over the most possible.
+
+    (sum e_ii - sum a_i^2) / (1 - sum a_i^2), where e_ij is the share of ends of ties, each taken both ways, that lead
+    from i to j, and a_i is the share at i. Return None if everybody is of one category. See Newman 2003, equation 2.
+    """
+    a, b = values[network.first], values[network.second]
+    if not len(a):
+        return None
+    share = np.bincount(np.concatenate([a, b])) / (2 * len(a))
+    return _beyond_chance(float((a == b).mean()), float((share**2).sum()))
+
+
+def _beyond_chance(found: float, expected: float) -> float | None:
+    return None if expected > 1 - 1e-12 else (found - expected) / (1 - expected)
 
 
 @dataclass(frozen=True, slots=True)

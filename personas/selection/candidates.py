@@ -17,7 +17,7 @@ from ...core.query import Node, QueryLimit, check_functions, iter_nodes, parse_s
 from ..hub.file import lend_tables
 from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES
-from .sampling import integers
+from .spec import integers
 
 type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
 

@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from ...core.arrow import Floats, Ints
 from ...core.errors import SetupError, parameter
 from .candidates import Candidates, Category, Strata, stratify
-from .sampling import (
+from .spec import (
+    Breakdown,
+    Diversity,
     Margin,
+    Marginals,
+    Report,
+    SelectionSpec,
+    Share,
     WordSpace,
     allocate_equally,
     allocate_proportionally,
@@ -21,7 +27,6 @@ from .sampling import (
     random_keys,
     unit_random,
 )
-from .spec import Breakdown, Diversity, Marginals, Report, SelectionSpec, Share
 
 
 def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Marginals) -> tuple[Ints, Floats, Report]:

@@ -31,8 +31,7 @@ from .candidates import (
     read_candidates,
 )
 from .choosing import ChosenPeople, choose
-from .sampling import integers, random_keys
-from .spec import Report, SelectionSpec
+from .spec import Report, SelectionSpec, integers, random_keys
 
 #: The hash of a text that was replaced stays in the hub.
 _SHOWN_ID = "coalesce((SELECT any_value(text_hash) FROM rewritten_people WHERE persona = people.{0}), {0}) AS {0}"

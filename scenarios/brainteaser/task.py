@@ -16,7 +16,7 @@ from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.tasks.problem_task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
+from populace.sim.tasks.task import ProblemAction, ProblemSettings, ProblemTask, ProblemText, ProblemTopic
 
 #: What the built-in generator makes, with known answers.
 EXAMPLES = ProblemLibrary(Path(__file__).with_name("examples.toml"))

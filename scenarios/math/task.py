@@ -14,7 +14,7 @@ from populace.agents.procedural.problems import ProblemLibrary
 from populace.agents.procedural.situation import Situation
 from populace.core.prompt import Prompt, read_prompt
 from populace.sim.scenario import Settings
-from populace.sim.tasks.problem_task import (
+from populace.sim.tasks.task import (
     ProblemAction,
     ProblemCheck,
     ProblemPlan,

@@ -23,8 +23,8 @@ from populace.core.errors import EndpointError, PausedError, RunError, SetupErro
 from populace.core.query import QueryResult
 from populace.core.text import word_list
 from populace.personas.dedup.vectors import units
-from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
 from populace.personas.rules.languages import detect_languages, is_in_language, known_languages
+from populace.personas.rules.quality import find_cut, find_loop, find_noun_list, has_content
 from populace.sim import open_run
 from populace.sim.grading.grading import SIZE, draw_lineup
 

@@ -19,7 +19,6 @@ from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Check, Novelty
-from populace.agents.built_tools import code_faults
 from populace.agents.checks import (
     CheckContext,
     CheckOutcome,
@@ -35,7 +34,8 @@ from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
-from populace.agents.text_forms import code_with_fields
+from populace.agents.text_faults import code_with_fields
+from populace.agents.tools import code_faults
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError
 from populace.core.model import AnswerSchema, FrozenModel

@@ -15,9 +15,8 @@ from ..runfile.rows import InterventionEffectRow, InterventionRow
 from ..scenario import Scenario
 from ..seeds import rng_for
 from ..state import SocietyState
-from .arrivals import PeopleChanges
+from .arrivals import PeopleChanges, TieChanges, checked_tie
 from .declared import RESOLVE, Arrival, Intervention, Levers, Targets
-from .ties import TieChanges, checked_tie
 from .world import World
 
 

@@ -26,8 +26,7 @@ from ..jobs.loop import Changes, Chunks, Phase, run_phase
 from ..observe import EmbeddingRecall
 from ..runfile.rows import NodeMeasureRow, TieRow
 from ..runfile.runlog import RunLog
-from ..scenario import Scenario
-from ..scenario_checks import check_details
+from ..scenario import Scenario, check_details
 from ..seeds import derive_seed, rng_for
 from ..state import SocietyState
 from .archetypes import check_archetype_people
@@ -111,7 +110,7 @@ def _check_network(config: RunConfig, source: GrowthSource) -> None:
     if spec.file is not None:
         resolve_file(spec.file)
     if spec.kind == "file" and spec.file is not None:
-        from ...personas.network.tie_files import placed_ties, read_ties_file
+        from ...personas.network.spec import placed_ties, read_ties_file
 
         ties = read_ties_file(spec.file)
     hub = source if isinstance(source, Hub) else None
@@ -169,7 +168,7 @@ def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, in
     Two personas that growth related keep the relation found there. Others are acquaintances; in a woven network, kin
     of the same person are relatives, and colleagues of the same person are colleagues.
     """
-    from ...personas.network.tie_files import KIND, LABEL
+    from ...personas.network.spec import KIND, LABEL
 
     known: dict[frozenset[str], Relation] = {}
     for relation in graph.relations:
@@ -240,7 +239,7 @@ async def _vectors(state: SocietyState, recall: EmbeddingRecall | None) -> Matri
 
 
 def _from_file(log: RunLog, spec: NetworkSpec, ids: Sequence[str]) -> list[TieRow]:
-    from ...personas.network.tie_files import placed_ties, read_ties_file
+    from ...personas.network.spec import placed_ties, read_ties_file
 
     has_imports = log.query("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'")
     imported = log.query(_IMPORTED) if has_imports else []

@@ -1,6 +1,6 @@
 """What a job will ask and cost, known before it begins."""
 
 from .estimator import JobEstimate, Sampling
-from .society import estimate
+from .jobs import estimate
 
 __all__ = ["JobEstimate", "Sampling", "estimate"]

@@ -6,41 +6,53 @@ count its requests, and with the real models for a sample.
 
 import copy
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 from arro3.core import RecordBatchReader
 
 from ...agents.embedding.embedder import Batching
-from ...agents.embedding.vectors import text_hash
+from ...agents.embedding.models import text_hash
+from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
-from ...core.errors import PausedError, SetupError
+from ...agents.gateway.limits import SAMPLING
+from ...core.errors import PausedError, RunError, SetupError, parameter
 from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
+from ...personas.sources import Sources
+from ..config import RunConfig, RunOptions, split_models
 from ..embedding import EmbeddingJob, without_text_vector
 from ..engine import JobModels
 from ..enrichment import EnrichmentJob
+from ..experiment.design import Experiment
+from ..growth import Growth
 from ..jobs.kind import Asked as AskedModels
 from ..jobs.kind import JobKind
 from ..jobs.life import run_job
 from ..resident import Resident
+from ..run_models import open_roles
 from ..runfile.database import connect, make_run_file
+from ..runfile.job_rows import Unit
 from ..runfile.reader import open_run
-from ..seeds import rng_for
+from ..scenario import GrowthOnly, Scenario, check_interventions, check_scenario, check_surveys
+from ..seeds import derive_seed, rng_for
+from ..settling import check_prompts
+from ..society import Society
 from ..state import SocietyState
-from ..survey.job import SurveyJob
-from ..survey.stored import stored_society
+from ..survey.job import SurveyJob, stored_society
 from ..survey.survey import Panel, Sample, Survey
 from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
-from .dry_run import Answered, DryRun, count_calls
+from ..tasks.task import MOST_ROUNDS, Task
+from .dry_run import Answered, DryRun, Scale, count_calls, dry_run
 from .estimator import TOKENS, TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
-from .prediction import Interval, Purpose
+from .prediction import ENOUGH, Interval, Purpose, add_purposes, share_interval
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
@@ -290,3 +302,267 @@ def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None) -> 
     tokens = TOKENS * size
     cost = None if prices is None else Interval(prices.of(tokens.low, 0), prices.of(tokens.high, 0))
     return Purpose("embedding", Interval.exactly(requests), tokens, Interval.exactly(0.0), cost, "embeddings")
+
+
+#: Turns up to which the whole society has a dry run, at some 3 ms each.
+_TURNS = 2_000
+#: People of the smaller society that has one instead, at least.
+_FEWEST = 24
+#: Rows of a task up to which all of them have a dry run.
+_ROWS = 200
+#: Outputs that one person makes in a sample, at most: further people show more.
+_SAMPLED_ROUNDS = 2
+#: A society that is sampled has a quarter as many people as calls, so that some steps come up. For each hop it has as
+#: many as will show something of growth, if that leaves half of the calls.
+_EACH_HOP = 4
+#: How much more or less than a sample shows requests of a society may take, as answers shape later prompts.
+_UNSEEN = 0.1
+#: Calls of the samples of an experiment together, and of one of its parts at least.
+_EXPERIMENT_CALLS, _PART_CALLS = 80, 12
+
+_ACTIVE = "SELECT coalesce(sum(active), 0)::BIGINT FROM steps"
+_MADE = "SELECT CAST(emission AS VARCHAR), status = 'accepted', step || ' ' || agent FROM outputs"
+
+
+def estimate(
+    scenario: Scenario,
+    config: RunConfig | None = None,
+    *,
+    sample: int | None = None,
+    announce: Callable[[str], None] = lambda _said: None,
+    **options: Unpack[RunOptions],
+) -> JobEstimate:
+    """Estimate what `Society(...).run()` with the same arguments will ask and cost, as 90 % prediction intervals.
+
+    All fields of `config` can also be given as keywords, as for `Society`. A language model is asked a sample. It is
+    the given number of calls by a smaller, similar society, or the given number of outputs of a task. The default is at
+    most 40 and 20, and at most a quarter of the total. `announce` is told the possible cost before the sample is asked.
+    The cache keeps the answers.
+
+    With `sample=0` no model is asked, and all numbers range from empty answers to full ones.
+
+    Raises `SetupError` if a run could not be made either, and `RunError` if the sample fails or accepts nothing.
+    """
+    progress = options.pop("progress", None)
+    named, own = split_models(options)
+    config = (config or RunConfig()).changed(**named)
+    sampling = Sampling(sample, config.cache, config.limits, announce, progress)
+    return _estimate_society(scenario, config, own, sampling)
+
+
+def _estimate_society(
+    scenario: Scenario,
+    config: RunConfig,
+    own: Mapping[str, Any],
+    sampling: Sampling,
+) -> JobEstimate:
+    given, rest = own.get("model"), {name: one for name, one in own.items() if name != "model"}
+    handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
+    roles = open_roles(config, rest)
+    models = Models(
+        {"default": handle} | {role: one for role, (one, _) in roles.items()},
+        {"default": config.prices} | {role: prices for role, (_, prices) in roles.items()},
+    )
+    check_scenario(scenario)
+    check_prompts(scenario, config.mind)
+    check_interventions(scenario, config.steps)
+    check_surveys(scenario, config.steps)
+    if sampling.number is not None and sampling.number < 0:
+        raise SetupError(f"The size of the sample must be at least 0, but {sampling.number} was given.")
+    if sampling.number and not models.is_language_model and not isinstance(scenario, Task):
+        raise SetupError(f"Model {handle.name} is no language model and costs nothing, so there is nothing to sample.")
+    source = config.growth.source(seed=derive_seed(config.seed, "sources"))
+    scale = Scale(config.growth, list(source) if isinstance(source, Sources) else source, config.seed, config.network)
+    asked: dict[str, Any] = {"scenario": scenario, "scale": scale, "models": models, "sampling": sampling}
+    asked |= {"whole": scale.people, "answer_tokens": scenario.settings.answer_tokens, "config": config}
+    if isinstance(scenario, Task):
+        return _TaskEstimator(**asked).estimate()
+    return _SocietyEstimator(**asked).estimate()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SocietyEstimator(Estimator):
+    """A society that lives, or is only grown. A sample is bounded by its calls."""
+
+    scenario: Any
+    scale: Scale
+    config: RunConfig
+
+    sampled: ClassVar[str] = "calls"
+    most_sampled: ClassVar[int] = 40
+    has_growing_prompts: ClassVar[bool] = True
+
+    def live(self, scenario: Scenario, scale: Scale, steps: int, models: Models, **options: Any) -> DryRun:
+        """Run a society with these models, and return its calls."""
+        how = {"mind": self.config.mind, "archetypes": self.config.archetypes, **models.others, **options}
+        prices = models.prices("default") if models is self.models else None
+        return dry_run(scenario, scale=scale, steps=steps, model=models.default, prices=prices, **how)
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.scenario.most_steps or self.config.steps
+
+    def count(self) -> Counted:
+        """Count the calls of this society. A large one is counted on a smaller one."""
+        people, steps = self.scale.people, self.steps
+        fewer = people if people * steps <= _TURNS else max(_FEWEST, _TURNS // steps)
+        counted = self.live(self.scenario, self.scale.smaller(fewer), steps, self.models.counting)
+        times = people / counted.people if fewer < people and counted.people else 1.0
+        return Counted(counted, times, times)
+
+    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+        """Run a smaller society."""
+        people = max(2, size // 4, min(_EACH_HOP * (self.scale.growth.hops + 1), size // 2))
+        return self.live(self.scenario, self.scale.smaller(people), self.steps, models, **options)
+
+    def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+        """Return the calls of the whole society."""
+        return ceil(add_purposes("", computed).calls.high)
+
+    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units | None:
+        """Count steps by turns, and growth by requests. Return None for too few agents."""
+        first = (counted.dry_run.of(name) or sample.of(name))[0]
+
+        def find_owners(run: DryRun) -> dict[Hashable, str]:
+            if first.unit == Unit.HOP:
+                return {a.request: a.owner for a in run.of(name)}
+            return {a.turn: a.owner for a in run.answered if a.phase == first.phase}
+
+        units = Counter(find_owners(sample).values())
+        if len(units) < ENOUGH:
+            return None
+        whole, wider = len(find_owners(counted.dry_run)) * counted.times(first), _UNSEEN
+        relations, born = sample.found
+        if name == "persona_to_persona" and born and counted.dry_run.newcomers:
+            share, span = min(born, relations) / relations, share_interval(born, relations)
+            whole *= counted.dry_run.newcomers / (born / relations)
+            wider += max(share / span.low, span.high / share) - 1
+        return Units(whole, units, _read_owner, wider=wider)
+
+
+def _read_owner(answer: Answered) -> str:
+    return answer.owner
+
+
+@dataclass(frozen=True, kw_only=True)
+class _TaskEstimator(_SocietyEstimator):
+    """A task. A sample is counted in outputs."""
+
+    sampled: ClassVar[str] = "outputs"
+    most_sampled: ClassVar[int] = 20
+    has_growing_prompts: ClassVar[bool] = False
+
+    @property
+    def rows(self) -> int:
+        """Rows that the task is to make."""
+        return int(self.scenario.settings.n)
+
+    def count(self) -> Counted:
+        """Count the calls of a few rows, all of which are accepted."""
+        few = self.scenario.resized(min(self.rows, _ROWS))
+        scale = self.scale.smaller(max(_FEWEST, 2 * few.people_needed))
+        counted = self.live(few, scale, MOST_ROUNDS, self.models.counting, read=_read_outputs)
+        return Counted(counted, self.scale.people / max(1, counted.people), self.rows / max(1, counted.accepted))
+
+    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+        """Make `size` outputs, in few rounds, since more personas show more."""
+        settings = self.scenario.settings
+        rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(size / max(1, self.scale.people))))
+        few = type(self.scenario)(settings.model_copy(update={"n": size, "per_persona": rounds}))
+        scale = self.scale.smaller(max(2, ceil(size / rounds)))
+        return self.live(few, scale, rounds, models, read=_read_outputs, **options)
+
+    def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+        """Return the rows."""
+        return self.rows
+
+    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units | None:
+        """Count by accepted outputs: what rejected ones take is part of what one accepted output takes."""
+        if any(a.unit == Unit.HOP for a in sample.of(name)):
+            return super().find_units(name, counted, sample)
+        units = Counter[str]()
+        for is_accepted, turn in sample.made.values():
+            units[turn] += is_accepted
+        all_accepted = sample.asked if sample.accepted == sample.asked else 0
+
+        def find_turn(answer: Answered) -> str:
+            made = sample.made.get(answer.owner.partition("/")[0])
+            return answer.turn if made is None or answer.unit == Unit.STEP else made[1]
+
+        return Units(self.rows, units, find_turn, all_accepted)
+
+    def check_sample(self, sample: DryRun) -> None:
+        """Raise `RunError` if the sample accepted nothing."""
+        if not sample.accepted:
+            cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
+            paid = f" The sample's {sample.sent:,} calls are paid (cost: {cost})."
+            raise RunError(
+                f"Nothing was accepted of {sample.asked:,} outputs in the sample, so what {self.rows:,} accepted rows "
+                f"take cannot be told.{paid if self.models.is_language_model else ''} See what the model writes by "
+                "making a few rows, or sample more."
+            )
+        super().check_sample(sample)
+
+    def describe_whole(self) -> str:
+        """Return the rows that the job makes."""
+        return f" for {self.rows:,} accepted rows"
+
+
+def _read_outputs(path: Path, counted: DryRun) -> DryRun:
+    """Add the outputs of a task, and whether they were accepted."""
+    with open_run(path) as run:
+        ((turns,),) = run.query(_ACTIVE).rows
+        made = {emission: (accepted, turn) for emission, accepted, turn in run.query(_MADE).rows}
+    return replace(counted, asked=int(turns), made=made)
+
+
+def estimate_experiment(
+    experiment: Experiment,
+    scenario: type[Scenario],
+    *,
+    prices: Prices | None = None,
+    sampling: Sampling | None = None,
+) -> JobEstimate:
+    """Estimate what `run_experiment` with the same arguments will ask and cost: people and arms.
+
+    One run of each arm is estimated, with personas by the built-in generator, and multiplied by its replicates. What
+    runs share by a cache is not taken off. Raises what `run_experiment` raises for an invalid experiment.
+    """
+    experiment.check(scenario)
+    sampling, parts = sampling or Sampling(), 1 + len(experiment.all_arms)
+    number = sampling.number and max(_PART_CALLS, sampling.number // parts)
+    sampling = replace(sampling, number=number, most=max(_PART_CALLS, _EXPERIMENT_CALLS // parts))
+    found: list[Purpose] = []
+    estimates: list[JobEstimate] = []
+
+    def add(name: str, runs: int, asked: Scenario, options: Mapping[str, Any], **more: Any) -> None:
+        limits = sampling.limits.changed(**{one: options[one] for one in SAMPLING if one in options})
+        named, own = split_models({one: value for one, value in options.items() if one not in SAMPLING})
+        config = RunConfig().changed(**named, **more, limits=limits, prices=prices, seed=experiment.seed)
+        estimates.append(_estimate_society(asked, config, own, replace(sampling, limits=limits)))
+        found.append(replace(estimates[-1].total.times(runs), name=name if runs == 1 else f"{name} ({runs} runs)"))
+
+    settled = Growth(agents=None, hops=0)
+    first, *_ = (experiment.settings_of(arm, scenario)[1] for arm in experiment.all_arms)
+    asked: dict[str, Any] = {name: first[name] for name in ("model", "base_url") if name in first}
+    groups = len({experiment.people_of(*run) for run in experiment.runs()})
+    add("people", groups, GrowthOnly(), asked, growth=experiment.people)
+    with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
+        hub = Path(folder) / "people.duckdb"
+        Society(GrowthOnly(), growth=experiment.people, out=hub, model="procedural").run()
+        growth = settled.model_copy(update={"hub": hub})
+        for arm in experiment.all_arms:
+            settings, options = experiment.settings_of(arm, scenario)
+            more = {"growth": growth, "steps": experiment.steps}
+            add(arm.name, experiment.replicates_of(arm.name), scenario(settings), options, **more)
+    said = ["One run of each arm was estimated, times its replicates; what runs share by the cache is not taken off."]
+    asking = next((one for one in estimates if one.models.is_language_model), estimates[-1])
+    if any(one.sample for one in estimates):
+        said.append("Each interval holds with 90 % certainty, if the whole is like the samples.")
+    elif asking.models.is_language_model:
+        said.append(f"Each range is from empty answers to full ones; {parameter('sample', 100)} narrows it.")
+    for one in estimates:
+        said += describe_prices(one.models, ["default"]) if one.models.is_language_model else []
+    total = add_purposes(TOTAL, found)
+    return replace(asking, purposes=tuple(found), total=total, notes=tuple(dict.fromkeys(said)))

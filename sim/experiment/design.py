@@ -31,8 +31,7 @@ from ...core.errors import SetupError
 from ...core.inputs import nearest
 from ..config import RunConfig
 from ..growth import Growth
-from ..scenario import Scenario
-from ..scenario_checks import check_scenario, check_steps
+from ..scenario import Scenario, check_scenario, check_steps
 from ..seeds import derive_seed
 
 type Direction = Literal["differs", "more", "less"]

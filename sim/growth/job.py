@@ -15,22 +15,24 @@ from ...core.table import Row
 from ...personas.growth import (
     HopResult,
     NoveltyWindow,
+    RuleResult,
+    RuleResultRow,
     absorb,
     most_per_origin,
     offer_known,
     plan_hop,
     questions_between_checks,
+    with_redactions,
 )
 from ...personas.hub import Hub
-from ...personas.hub.details import details_of, write_details
 from ...personas.hub.tables import PassageRow
-from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
+from ...personas.hub.verdicts import details_of, write_details
 from ...personas.persona import Passage, Persona, content_id
-from ...personas.persona_to_persona import Relative
 from ...personas.population import Population
 from ...personas.rules import Policy
-from ...personas.rules.pseudonyms import Pseudonyms
+from ...personas.rules.personal import Pseudonyms
 from ...personas.sources import Sources
+from ...personas.text_to_persona import Relative
 from ..engine import Engine
 from ..jobs.loop import Changes, Chunks, Phase, run_phase
 from ..runfile import job_rows, rows
@@ -38,8 +40,9 @@ from ..runfile.job_rows import Unit
 from ..runfile.rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.writer import FileChange
 from ..seeds import rng_for
-from .settings import Growth, GrowthSource
-from .sources import (
+from .settings import (
+    Growth,
+    GrowthSource,
     Inference,
     NeighbourhoodRequest,
     NextPassage,

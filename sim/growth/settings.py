@@ -1,24 +1,35 @@
 """How the people of a society come about: from which texts or people, over how many hops, and until when."""
 
-from collections.abc import Sequence
+import heapq
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from operator import itemgetter
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
+import orjson
 from pydantic import Field, model_validator
 
 from ...core.errors import SetupError, parameter
 from ...core.inputs import parse_language
-from ...core.model import FrozenModel
-from ...core.spec import Spec
-from ...personas.growth import MOST_HOPS, FrontierChoice
+from ...core.model import Answer, FrozenModel, PersonaModel, RequestContext, Spec
+from ...core.query import Params
+from ...personas.growth import LEAST_YIELD, MOST_HOPS, FrontierChoice, Judge
 from ...personas.hub import Hub, read_hub
-from ...personas.hub.read import Draw, DrawSpec
-from ...personas.judgement import Judge
-from ...personas.persona import Passage, RelationKind, shipped_passages
+from ...personas.hub.read import Draw, DrawSpec, draw_from
+from ...personas.hub.tables import PassageRow
+from ...personas.persona import Passage, Persona, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
-from ...personas.rules.pseudonyms import Pseudonyms
-from ...personas.sources import DEFAULT_LENGTH, Position, Sources, open_sources, read_passages
-from ...personas.text_to_persona import Form, check_text_to_persona
+from ...personas.rules.personal import Pseudonyms
+from ...personas.sources import DEFAULT_LENGTH, Position, Skip, SkipCount, Sources, open_sources, read_passages
+from ...personas.text_to_persona import Form, Relative, check_text_to_persona, persona_to_persona, text_to_persona
+from ..engine import Engine
+from ..jobs.loop import Chunks
+from ..runfile import rows
+from ..seeds import derive_seed
 
 #: What people come from: people, texts that are in memory, or texts that are read as they are needed.
 type GrowthSource = Hub | Sequence[Passage] | Sources
@@ -198,3 +209,364 @@ def _check_origin(growth: Growth) -> None:
         )
     if growth.sources and (growth.hub is not None or growth.seeds is not None):
         raise SetupError("People come from texts or from other people; give sources or a hub, and leave one out.")
+
+
+#: Examples of one kind that are kept.
+_SHOWN = 3
+_KNOWN = "SELECT passage FROM passages WHERE passage IN (SELECT unnest($ids))"
+_BEFORE = "SELECT passage FROM passages WHERE ordinal <= $asked"
+
+
+#: Share of the wanted people from which hop 0 asks about no further texts: hops make up for the rest.
+_ENOUGH = 0.75
+#: Passages that a sample is drawn from at most, and how many times as many as it has where that is more: a file of any
+#: size is read no further.
+_DRAWN_FROM, _DRAWN_TIMES = 10_000, 20
+
+
+@dataclass(frozen=True, slots=True)
+class NextPassage:
+    """A passage, and the position of the reader after it; None where it was not read from a stream."""
+
+    passage: Passage
+    position: Position | None
+    #: What was passed over between the passage before and this one.
+    skipped: tuple[SkipCount, ...] = ()
+
+
+class ReservoirSample:
+    """Draws some of however many passages, by chance: those with the smallest numbers.
+
+    Every passage has a number that depends on the seed and its text, so the draw can be made again. Where they can be
+    read twice, passages need not be kept; else those that are in the draw so far are, and no others.
+    """
+
+    def __init__(self, seed: int, most: int, *, keeps: bool = False) -> None:
+        self._seed = seed
+        self.most = most
+        self._keeps = keeps
+        self._entered = 0
+        #: Each that is kept with its place among all, by its number.
+        self._kept: dict[int, tuple[int, Passage]] = {}
+        # The largest number is on top: `heapq` knows only smallest ones.
+        self._smallest: list[int] = []
+        self._drawn: set[int] = set()
+
+    def offer(self, passage: Passage) -> None:
+        """Register a passage. Registering it twice has no further effect."""
+        number = self._number(passage)
+        self._entered += 1
+        if number in self._drawn:
+            return
+        if len(self._smallest) < self.most:
+            heapq.heappush(self._smallest, -number)
+        elif number < -self._smallest[0]:
+            out = -heapq.heappushpop(self._smallest, -number)
+            self._drawn.remove(out)
+            self._kept.pop(out, None)
+        else:
+            return
+        self._drawn.add(number)
+        if self._keeps:
+            self._kept[number] = (self._entered, passage)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if every passage that was offered is in the draw."""
+        return len(self._drawn) < self.most
+
+    @property
+    def drawn(self) -> list[Passage]:
+        """The passages that were kept, in their order."""
+        return [passage for _, passage in sorted(self._kept.values(), key=itemgetter(0))]
+
+    def __contains__(self, passage: Passage) -> bool:
+        return self._number(passage) in self._drawn
+
+    def _number(self, passage: Passage) -> int:
+        return derive_seed(self._seed, "passage", passage.id)
+
+
+class PassageStream:
+    """Passages in the order of their source."""
+
+    def __init__(
+        self,
+        source: Iterable[Passage],
+        *,
+        asked: Callable[[Collection[str]], Collection[str]],
+        sample: ReservoirSample | None = None,
+        most: int | None = None,
+    ) -> None:
+        """Read `source` in its order.
+
+        `asked` returns which of some ids were asked about before. `most` is the total number of passages to hand out.
+        """
+        self._passages = self._read(source, sample)
+        self._asked = asked
+        self._left = most
+        #: Ids of this taking and the one before: what was handed out earlier, `asked` knows of.
+        self._given: set[str] = set()
+        self._before: set[str] = set()
+        self._counts_repeated = sample is None and isinstance(source, Sources)
+        #: Ids that were handed out by an earlier stream, of which `asked` does not know yet.
+        self.pending = frozenset[str]()
+        #: What was passed over since the last passage that was handed out, texts that came before among it.
+        self.rest: list[SkipCount] = []
+
+    def take(self, most: int) -> list[NextPassage]:
+        """Return the next passages, at most `most`, or an empty list at the end."""
+        wanted = most if self._left is None else min(most, self._left)
+        taken: list[NextPassage] = []
+        self._before, self._given = self._given, set()
+        while len(taken) < wanted and (some := self._fresh(wanted - len(taken))) is not None:
+            taken += some
+        if self._left is not None:
+            self._left -= len(taken)
+        return taken
+
+    def _fresh(self, most: int) -> list[NextPassage] | None:
+        """Return the next passages that were not asked about yet, or None at the end of the source."""
+        read = list(islice(self._passages, most))
+        if not read:
+            return None
+        different = {one.passage.id: one for one in reversed(read)}
+        known = {*self._asked(list(different)), *self._before, *self._given, *self.pending}
+        fresh: list[NextPassage] = []
+        for one in read:
+            self.rest += one.skipped
+            if different[one.passage.id] is one and one.passage.id not in known:
+                # What was passed over is kept with the next passage that is: a run that is killed reads on behind it.
+                fresh.append(replace(one, skipped=tuple(self.rest)))
+                self.rest = []
+            elif self._counts_repeated:
+                self.rest.append(SkipCount(Skip.REPEATED, 1, ()))
+        self._given.update(one.passage.id for one in fresh)
+        return fresh
+
+    def _read(self, source: Iterable[Passage], sample: ReservoirSample | None) -> Iterator[NextPassage]:
+        skips = source.skips if sample is None and isinstance(source, Sources) else None
+        for passage in source:
+            if sample is None or passage in sample:
+                # Read at once: the source moves on with the next passage.
+                position = getattr(source, "position", None)
+                yield NextPassage(passage, position, skips.take() if skips else ())
+
+
+class SourceSampler:
+    """Opens what people come from, and hands out what is to be asked about, in an order that is always the same."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        growth: Growth,
+        seed: int,
+        *,
+        extension: int,
+        texts: int | None = None,
+        recorded: Sequence[Passage] | None = None,
+    ) -> None:
+        """Prepare to sample.
+
+        `texts` is the total number of texts to ask about, if known. `recorded` holds the texts of the run to replay.
+        """
+        self._texts = texts
+        self._recorded = recorded
+        self._engine = engine
+        self._growth = growth
+        self._seed = seed
+        self._extension = extension
+        #: What was passed over while all was read to draw from it.
+        self.skipped: tuple[SkipCount, ...] = ()
+        added = min(1, LEAST_YIELD * (growth.fan_out_at(1) or 2)) if growth.hops else 0
+        #: People whom one hop cannot add, so texts should give them; 0 without a limit.
+        self.wanted = (growth.agents or 0) / (1 + added)
+        #: Texts of the first round, of each further one, and of all rounds so far.
+        self._first = math.ceil(self.wanted / growth.per_passage)
+        self._more = max(1, self._first // 2)
+        self._most = texts or self._first
+        self._has_more = growth.agents is not None and growth.is_rereadable and texts is None
+
+    def open(self, chunks: Chunks) -> GrowthSource:
+        """Open what personas come from, after the part that was read before."""
+        # Further texts may stand before those that were asked about.
+        is_from_start = self._is_drawn_at_once or self._texts is not None
+        return self._growth.source(seed=self._draw_seed, after=None if is_from_start else self._after(chunks))
+
+    def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
+        """Return the texts to ask about. With a limit on agents, these are the texts of the rounds begun so far."""
+        if self._growth.agents is None:
+            return PassageStream(source, asked=self._asked)
+        # A round is begun when all texts before it were asked about, so their number says which it is.
+        self._most += self._more * max(0, math.ceil((chunks.items - self._most) / self._more))
+        if self._recorded is not None:
+            self._has_more &= self._most < len(self._recorded)
+            return PassageStream(self._recorded[: self._most], asked=self._asked)
+        if not isinstance(source, Sources):
+            return PassageStream(self._sampled_texts(source, chunks), asked=self._asked)
+        sample = ReservoirSample(self._seed, self._most, keeps=self._is_drawn_at_once)
+        left = self._most - chunks.items
+        self._draw(sample, source)
+        self._has_more &= not sample.is_whole
+        if self._is_drawn_at_once:
+            return PassageStream(sample.drawn, asked=self._asked, most=left)
+        return PassageStream(source, asked=self._asked, sample=sample, most=left)
+
+    def more_texts(self, chunks: Chunks, people: int, pending: Collection[str]) -> PassageStream | None:
+        """Return a further round of texts if the texts so far gave too few personas (`people`).
+
+        Returns None if there are enough, or no text is left. Hops make up for up to a quarter of the personas asked
+        for. `pending` are ids of texts that were asked about and are not committed yet.
+        """
+        if not self._has_more or people >= self.wanted * (_ENOUGH if self._growth.hops else 1):
+            return None
+        self._most += self._more
+        source = self._recorded or self._growth.source(seed=self._draw_seed)
+        stream = self.texts(source, chunks)  # type: ignore[arg-type]  # no hub
+        stream.pending = frozenset(pending)
+        return stream
+
+    def people(self, hub: Hub) -> Hub:
+        """Return the personas to begin with and the ties between them, sampled if the hub has more than `agents`."""
+        most = self._growth.agents
+        if most is None or len(hub.personas) <= most:
+            return hub
+        return draw_from(hub, DrawSpec(most, self._growth.draw, self._draw_seed))
+
+    @property
+    def _draw_seed(self) -> int:
+        return derive_seed(self._seed, *(("sources", self._extension) if self._extension else ("sources",)))
+
+    @property
+    def _is_drawn_at_once(self) -> bool:
+        # What comes through a pipe can be read once only, so what is drawn is held until it is asked about.
+        return not self._growth.is_rereadable and self._growth.agents is not None
+
+    def _after(self, chunks: Chunks) -> Position | None:
+        # An extension with a limit draws more of what has been read already, so it reads from the beginning.
+        is_drawn = self._growth.agents is not None
+        if chunks.position is None or (is_drawn and chunks.items == asked_before(chunks, self._extension)):
+            return None
+        return Position.parse(chunks.position)
+
+    def _draw(self, sample: ReservoirSample, source: Sources) -> None:
+        self._engine.progress.began("Reading", 0)
+        everything = source if self._is_drawn_at_once else self._growth.source(seed=self._draw_seed)
+        if not isinstance(everything, Sources):
+            return
+        for passage in islice(everything, max(_DRAWN_FROM, _DRAWN_TIMES * sample.most)):
+            sample.offer(passage)
+            self._engine.progress.advanced()
+        self.skipped = everything.skips.take()
+
+    def _sampled_texts(self, texts: Sequence[Passage], chunks: Chunks) -> Sequence[Passage]:
+        before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
+        fresh = list({text.id: text for text in texts if text.id not in before}.values())
+        most = max(0, self._first - len(before))
+        first = self._sample([text for text in fresh if self._is_first(text)], most)
+        others = [text for text in fresh if not self._is_first(text)]
+        first = [*first, *self._sample(others, most - len(first))]
+        drawn = {text.id for text in first}
+        rest = [text for text in fresh if text.id not in drawn]
+        Random(derive_seed(self._draw_seed, "rounds")).shuffle(rest)  # noqa: S311 - no secret
+        rest.sort(key=self._is_first, reverse=True)
+        more = rest[: max(0, self._most - len(before) - len(first))]
+        self._has_more &= len(more) < len(rest)
+        return [*first, *more]
+
+    def _is_first(self, text: Passage) -> bool:
+        """Return whether the text is taken first. All are, unless a language was asked for."""
+        wanted = self._growth.texts_first
+        return wanted is None or text.language.split("-")[0] == wanted.split("-")[0]
+
+    def _asked(self, ids: Collection[str]) -> set[str]:
+        return self._passages(_KNOWN, {"ids": list(ids)})
+
+    def _passages(self, query: str, params: Params) -> set[str]:
+        log = self._engine.log
+        return {passage for (passage,) in log.query(query, params)} if log.may_hold(PassageRow) else set()
+
+    def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
+        # By chance and in order: the first so many of a file are a sample of nothing.
+        if len(items) <= most:
+            return items
+        chosen = Random(self._draw_seed).sample(range(len(items)), most)  # noqa: S311 - no secret
+        return [items[position] for position in sorted(chosen)]
+
+
+def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
+    """Return the rows of skipped sources, one per kind."""
+    kinds: dict[Skip, list[SkipCount]] = {}
+    for one in skipped:
+        kinds.setdefault(one.kind, []).append(one)
+    return [
+        rows.SkippedSourceRow(
+            chunk,
+            kind,
+            sum(one.number for one in alike),
+            [example for one in alike for example in one.examples][:_SHOWN],
+        )
+        for kind, alike in kinds.items()
+    ]
+
+
+def asked_before(chunks: Chunks, extension: int) -> int:
+    """Return the number of passages or personas asked about before this extension of growth began."""
+    return sum(m.items for m in chunks.complete if orjson.loads(m.state or "{}").get("extension", 0) < extension)
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourhoodRequest:
+    """A person whose relations are to be inferred, and known people who are offered as answers."""
+
+    persona: Persona
+    known: tuple[Persona, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """Text-to-Persona, as growth asks for it."""
+
+    growth: Growth
+    seed: int
+
+    async def __call__(self, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
+        """Return the personas inferred from a passage."""
+        return await text_to_persona(
+            model,
+            item.passage,
+            verb=self.growth.verb,
+            granularity=self.growth.granularity,
+            count=self.growth.per_passage,
+            language=self.growth.language,
+            form=self.growth.form,
+            context=_context(self.seed, 0, item.passage.id),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RelativesWork:
+    """Persona-to-Persona, as a hop of growth asks for it."""
+
+    growth: Growth
+    seed: int
+    hop: int
+    #: Relations asked for at each person.
+    count: int
+
+    async def __call__(self, item: NeighbourhoodRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
+        """Return the personas related to a persona."""
+        return await persona_to_persona(
+            model,
+            item.persona,
+            count=self.count,
+            known=list(item.known),
+            language=self.growth.language,
+            kinds=self.growth.kinds,
+            low_visibility=self.growth.low_visibility,
+            context=_context(self.seed, self.hop, item.persona.id),
+        )
+
+
+def _context(seed: int, hop: int, owner: str) -> RequestContext:
+    return RequestContext("growth", hop, owner, derive_seed(seed, "growth", hop, owner) >> 32)

@@ -11,22 +11,20 @@ from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError, parameter
 from ...core.files import remove_database
 from ...personas.dedup import Verdict
-from ...personas.growth import HopResult
+from ...personas.growth import HopResult, RuleResultRow
 from ...personas.hub import Hub
-from ...personas.hub.details import read_all_details
 from ...personas.hub.file import check_hub
 from ...personas.hub.queries import REJECTED
+from ...personas.hub.read import TargetShare, Weighting
 from ...personas.hub.tables import DuplicateRow, PassageRow, PersonaRow, RelationRow
-from ...personas.hub.weighting import TargetShare, Weighting
-from ...personas.judgement import RuleResultRow
+from ...personas.hub.verdicts import read_all_details
 from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import PersonaGraph, Population
 from ..config import Difference, RunConfig
 from ..runfile import rows
 from ..runfile.database import connect
 from ..runfile.job_rows import now
-from ..runfile.reader import open_run
-from ..runfile.recording import Recording, run_of
+from ..runfile.reader import Recording, open_run, run_of
 from ..runfile.rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.runlog import RunLog
 from ..runfile.writer import FileChange, Statement

@@ -29,8 +29,7 @@ from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Budget, Prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError
-from ...core.model import RequestContext
-from ...core.spec import Spec
+from ...core.model import RequestContext, Spec
 from ...core.table import Row
 from ...personas.hub.queries import registered
 from ..config import RoleModel

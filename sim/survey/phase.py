@@ -20,8 +20,7 @@ from ..observe import EmbeddingRecall, described
 from ..resident import Resident
 from ..runfile.job_rows import FailureRow, Unit
 from ..runfile.rows import AnswerRow, SurveyRow
-from ..scenario import Scenario
-from ..scenario_checks import declared_surveys
+from ..scenario import Scenario, declared_surveys
 from ..seeds import derive_seed, rng_for
 from ..state import SocietyState
 from .items import Item, Shown

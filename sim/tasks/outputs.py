@@ -31,8 +31,7 @@ from pydantic import Field
 from ...agents.checks import CheckOutcome
 from ...core.errors import SetupError
 from ...core.inputs import nearest
-from ...core.model import Answer, Outcome
-from ...core.spec import Option
+from ...core.model import Answer, Option, Outcome
 from ...core.table import Row
 from ...personas.hub.file import open_hub
 from ..config import RoleModel

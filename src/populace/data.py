@@ -9,8 +9,8 @@ from .agents.rubric import read_rubric
 from .core.errors import SetupError, parameter
 from .scenarios.catalog import find_scenario, is_shipped, load_scenario, shipped_scenario
 from .sim.config import RoleModel
-from .sim.grading.comparing import ComparingJob, ComparingSpec
 from .sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
+from .sim.grading.preferences import ComparingJob, ComparingSpec
 from .sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from .sim.jobs.kind import JobOptions
 from .sim.jobs.life import run_job

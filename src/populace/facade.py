@@ -21,8 +21,7 @@ from .sim.engine import Progress, SilentProgress
 from .sim.growth import Growth
 from .sim.growth.stored import ask_again
 from .sim.runfile.job_rows import JobRow
-from .sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
-from .sim.runfile.recording import last_step, run_of
+from .sim.runfile.reader import FinishedRun, last_step, open_hub_or_run, open_run, run_of
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
 from .sim.tasks.task import Prompting, Task
@@ -324,7 +323,7 @@ def _society(
 
 def _write_network(graph: "nx.Graph", out: Path) -> str:
     """Write the graph beside the run file; gives the network that reads it."""
-    from .personas.network.tie_files import write_graph_ties
+    from .personas.network.spec import write_graph_ties
 
     if not hasattr(graph, "edges"):
         raise SetupError(f"{parameter('network')} is {graph!r:.80}; give a name, as 'ring:4', or a networkx graph.")

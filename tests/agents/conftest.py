@@ -9,7 +9,7 @@ from openai_server import OpenAIServer
 from raw_server import RawServer
 
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 
 
 @pytest.fixture

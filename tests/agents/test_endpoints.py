@@ -9,7 +9,7 @@ from openai_server import OpenAIServer
 from populace.agents.endpoint.errors import error_of_status
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.capabilities import OutputMode
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import EndpointError
 from populace.core.model import AnswerSchema, Outcome

@@ -24,7 +24,7 @@ from tiny_gguf import CONTEXT, write_tiny_gguf
 from populace.agents.endpoint.chat_openai import GgufChat
 from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, _Running, read_gguf
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.core.errors import EndpointError, SetupError
 from populace.core.model import Outcome
 from populace.scenarios.village import Village

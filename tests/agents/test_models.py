@@ -150,7 +150,7 @@ def test_a_public_address_keeps_host_port_and_path() -> None:
 @pytest.mark.slow
 def test_importing_the_gateway_loads_no_client() -> None:
     code = (
-        "import sys, populace.agents.gateway.gateway;"
+        "import sys, populace.agents.gateway.client;"
         "print([m for m in ('langchain_openai', 'openai', 'aiohttp') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -7,7 +7,7 @@ import pytest
 from hub_people import townsfolk
 
 from populace.agents.procedural.chat import proposed
-from populace.agents.procedural.enrichment import biography, profile_of, raised
+from populace.agents.procedural.growth import biography, profile_of, raised
 from populace.agents.procedural.situation import Situation
 from populace.agents.schema_fill import fill_schema
 from populace.personas.persona import Persona

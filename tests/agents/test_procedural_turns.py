@@ -14,7 +14,7 @@ from memory_ledger import MemoryLedger
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
 from populace.agents.procedural.growth import Sketch, describe

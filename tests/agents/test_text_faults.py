@@ -18,7 +18,7 @@ from populace.agents.text_faults import (
     find_said_again,
     find_self_address,
 )
-from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
+from populace.personas.rules.quality import find_cut, find_loop, find_noun_list, has_content
 
 HERE = Path(__file__).parent
 type Case = dict[str, Any]

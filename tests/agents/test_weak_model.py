@@ -16,7 +16,7 @@ import pytest
 import populace
 from populace.agents.text_faults import find_assistant_voice, is_refusal
 from populace.core.errors import PausedError
-from populace.personas.rules.degenerate import find_loop
+from populace.personas.rules.quality import find_loop
 from populace.sim.runfile.reader import open_run
 
 WHEELS = Path(sys.prefix) / "models"

@@ -14,7 +14,7 @@ from .conftest import Ask, Said
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once."""
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.client.Backoff", partial(Backoff, base=0.001))
 
 
 def run(ask: Ask, base_url: str) -> Said:

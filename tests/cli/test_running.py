@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 
 from .conftest import ERRANDS, Ask, told
 

@@ -26,7 +26,7 @@ SMALL = ("--agents", 6, "--hops", 1, "--steps", 1)
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIServer]:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    monkeypatch.setattr("populace.agents.gateway.gateway.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.client.Backoff", partial(Backoff, base=0.001))
     with OpenAIServer(key=KEY) as server:
         yield server
 

@@ -12,7 +12,7 @@ from properties import holds
 
 from populace.core.errors import StorageError
 from populace.core.text import words
-from populace.personas.dedup import NearDuplicates, find_duplicates, matcher
+from populace.personas.dedup import NearDuplicates, find_duplicates, near_duplicates
 from populace.personas.dedup import index as index_module
 from populace.personas.dedup.pairs import are_in_order, are_unspaced, some_orders
 from populace.personas.dedup.word_sets import word_set
@@ -143,8 +143,8 @@ def test_neither_groups_nor_a_crowd_nor_a_file_change_a_verdict(
     texts = kin(5, count=300, largest=40)
     expected = in_batch(texts, threshold)
     monkeypatch.setattr(index_module, "_MOST_TEXTS", 100)
-    monkeypatch.setattr(matcher, "_MOST_PAIRS", 20)
-    monkeypatch.setattr(matcher, "_LEAST_GROUP", 8)
+    monkeypatch.setattr(near_duplicates, "_MOST_PAIRS", 20)
+    monkeypatch.setattr(near_duplicates, "_LEAST_GROUP", 8)
     monkeypatch.setattr(index_module, "_RECENT", 16)
     monkeypatch.setattr("populace.personas.dedup.word_sets._TEXTS", 50)
     monkeypatch.setattr("populace.core.arrow._IN_MEMORY", 2_000)  # of 6,000 words or so

@@ -15,8 +15,8 @@ from populace.personas.growth import (
     plan_hop,
 )
 from populace.personas.persona import Persona, Relation, RelationKind, content_id
-from populace.personas.persona_to_persona import Relative
 from populace.personas.population import Admission, Population
+from populace.personas.text_to_persona import Relative
 
 TEN = "a b c d e f g h i j"
 BAKER, TWIN, MILLER = Persona(TEN, hop=0), Persona(f"{TEN} k", hop=1), Persona("A miller.", hop=1)

@@ -7,8 +7,7 @@ import pytest
 from populace.core.model import Answer, AnswerSchema, Outcome, RequestContext
 from populace.core.prompt import PromptMessage, RenderedPrompt
 from populace.personas.persona import Passage, Persona
-from populace.personas.persona_to_persona import persona_to_persona
-from populace.personas.text_to_persona import text_to_persona
+from populace.personas.text_to_persona import persona_to_persona, text_to_persona
 
 #: The order that every attack smuggles in; nothing of ours says this.
 ORDER = "PINEAPPLE"

@@ -1,8 +1,7 @@
-from populace.personas.growth import HopResult, absorb
-from populace.personas.judgement import RuleResult, judge_persona
+from populace.personas.growth import HopResult, RuleResult, absorb, judge_persona
 from populace.personas.persona import Persona, Relation, RelationKind
-from populace.personas.persona_to_persona import Relative
 from populace.personas.population import Population
+from populace.personas.text_to_persona import Relative
 
 BAKER, MILLER = Persona("A baker."), Persona("A miller.")
 

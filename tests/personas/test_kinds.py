@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.persona import RelationKind
-from populace.personas.persona_to_persona import kind_of, nearest_kind
+from populace.personas.text_to_persona import kind_of, nearest_kind
 
 
 @pytest.mark.parametrize("kind", RelationKind)

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from populace.personas.naming import NameBook
-from populace.personas.persona import Persona
+from populace.personas.persona import NameBook, Persona
 
 
 def named(text: str, language: str = "en", columns: dict[str, object] | None = None) -> str:

@@ -7,7 +7,7 @@ from scripted_model import ScriptedModel
 from populace.core.errors import SetupError
 from populace.core.model import Outcome, RequestContext
 from populace.personas.persona import Persona, Relation, RelationKind
-from populace.personas.persona_to_persona import Relative, persona_to_persona
+from populace.personas.text_to_persona import Relative, persona_to_persona
 
 NURSE = Persona("A nurse on a children's ward.", origin="text", hop=1, source="ward.txt:1", licence="CC0-1.0")
 PORTER, COOK = Persona("A hospital porter."), Persona("A hospital cook.")

@@ -15,14 +15,14 @@ from populace.core.model import RequestContext
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
+from populace.personas.growth import judge_persona
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.judgement import judge_persona
 from populace.personas.persona import Persona, content_id
-from populace.personas.persona_to_persona import persona_to_persona
 from populace.personas.profiles.profile import Tied
 from populace.personas.rules import quality_judge
+from populace.personas.text_to_persona import persona_to_persona
 
 LAID_OUT = "  A locksmith from Me\u0301rida\u00a0who\n\n- repairs  church clocks\n- plays chess\r\n"
 TEXTS = st.text(min_size=1).filter(lambda text: bool(text.strip()))

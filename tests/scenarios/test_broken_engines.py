@@ -15,7 +15,7 @@ from populace.analysis import surveys
 from populace.personas import population
 from populace.personas.network import drawing
 from populace.sim import effects, observe, step
-from populace.sim.dynamics import activation, archetypes, channels, interventions, ties
+from populace.sim.dynamics import activation, archetypes, arrivals, channels, interventions
 from populace.sim.dynamics.world import World
 from populace.sim.effects import TurnEffects
 from populace.sim.runfile.rows import MeasureRow
@@ -344,8 +344,12 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "effects twice": (around(effects.Effects, "_act", act_twice), "levers", "states that are not"),
     "newcomers wait a step": (around(step.StepPhase, "_active", newcomers_wait), "levers", "turns of blocked"),
     "those who left act": (around(step.StepPhase, "_active", all_present), "levers", "turns of blocked"),
-    "ties are not removed": (around(ties.TieChanges, "remove", remove_nothing), "levers", "number of ties"),
-    "ties are left and kept": (around(ties.TieChanges, "remove", tie_without_end), "adaptive-voter", "number of ties"),
+    "ties are not removed": (around(arrivals.TieChanges, "remove", remove_nothing), "levers", "number of ties"),
+    "ties are left and kept": (
+        around(arrivals.TieChanges, "remove", tie_without_end),
+        "adaptive-voter",
+        "number of ties",
+    ),
     "a clock that is a step ahead": (around(observe, "told_time", late_clock), "levers", "another step"),
     "members of a group as they were": (stale_members, "levers", "posts of a group"),
     "own posts are shown": (around(channels.PostBoard, "_for", show_own), "levers", "posts of a group"),

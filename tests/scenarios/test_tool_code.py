@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.built_tools import code_faults
 from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
-from populace.agents.tools import tool_faults
+from populace.agents.tools import code_faults, tool_faults
 from populace.core.errors import SetupError, SourceError
 from populace.scenarios.tool.task import Kit, ToolTask, kits
 from populace.scenarios.tool_code import task as module

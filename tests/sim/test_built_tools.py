@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 
-from populace.agents.built_tools import KnowsTool, ToolUse
 from populace.agents.checks import CheckContext, CheckOutcome
 from populace.agents.observation import Observation
+from populace.agents.tools import KnowsTool, ToolUse
 from populace.core.errors import PausedError
 from populace.scenarios.village import Village
 from populace.sim.replay import replay

@@ -12,10 +12,8 @@ from sums import Ask, Sum, Sums
 from populace.agents.rubric import read_rubric, shipped_rubrics
 from populace.core.errors import SetupError
 from populace.sim.estimate.jobs import estimate_file_job
-from populace.sim.grading.candidates import Candidate
-from populace.sim.grading.comparing import ComparingJob, ComparingSpec
-from populace.sim.grading.grading import GradingJob, GradingSpec
-from populace.sim.grading.preferences import Scored, prefer, preferred
+from populace.sim.grading.grading import Candidate, GradingJob, GradingSpec
+from populace.sim.grading.preferences import ComparingJob, ComparingSpec, Scored, prefer, preferred
 from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from populace.sim.growth import Growth
 from populace.sim.jobs.life import run_job

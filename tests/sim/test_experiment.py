@@ -17,7 +17,7 @@ from populace.agents.gateway.limits import Limits
 from populace.analysis.experiment.effects import read_findings
 from populace.core.errors import PausedError, PopulaceError, SetupError
 from populace.sim.estimate import Sampling
-from populace.sim.estimate.society import estimate_experiment
+from populace.sim.estimate.jobs import estimate_experiment
 from populace.sim.experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery, PeopleDesign
 from populace.sim.experiment.folder import code_hash, run_experiment
 from populace.sim.growth import Growth

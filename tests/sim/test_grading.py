@@ -21,10 +21,9 @@ from populace.facade import make
 from populace.scenarios.math.task import MathProblem
 from populace.sim.estimate import Sampling
 from populace.sim.estimate.jobs import estimate_file_job
-from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, draw_lineup, grade_of, grader_roles, rubrics_for
-from populace.sim.jobs.life import run_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.grading.preferences import ComparingJob, ComparingSpec
+from populace.sim.jobs.life import replay_job, run_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.outputs import OutputJobReport, parse_models
 from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec

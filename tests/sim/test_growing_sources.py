@@ -16,7 +16,7 @@ from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError
 from populace.personas.sources import Skip, open_sources
 from populace.sim.growth import Growth
-from populace.sim.growth.sources import PassageStream
+from populace.sim.growth.settings import PassageStream
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import GrowthOnly
 from populace.sim.society import Society
@@ -156,7 +156,7 @@ def _line(word: str) -> bytes:
 def test_a_large_file_is_read_no_further_than_a_sample_needs(
     grow: Grow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.sim.growth.sources._DRAWN_FROM", 50)
+    monkeypatch.setattr("populace.sim.growth.settings._DRAWN_FROM", 50)
     lines = [orjson.dumps({"text": f"Street number {n} counts the winter."}) for n in range(5000)]
     (path := tmp_path / "large.jsonl").write_bytes(b"\n".join(lines))
     run = grow(sources=(str(path),), hops=0, fan_outs=(), agents=2)

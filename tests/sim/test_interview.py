@@ -13,7 +13,7 @@ from populace.core.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.interview import find_agent, interview, interviews_path, told_so_far
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import replay_job
 from populace.sim.runfile.reader import open_hub_or_run, open_run
 from populace.sim.society import Society
 

@@ -15,8 +15,7 @@ from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import Replayed, recorded_model, replay
 from populace.sim.resident import SocietyView
-from populace.sim.runfile.reader import FinishedRun, open_run
-from populace.sim.runfile.recording import Recording
+from populace.sim.runfile.reader import FinishedRun, Recording, open_run
 from populace.sim.society import Society
 
 type Live = Callable[..., FinishedRun]

@@ -8,8 +8,7 @@ from populace.scenarios.public_consultation import PublicConsultation
 from populace.scenarios.village import Village
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.dynamics.world import World
-from populace.sim.scenario import Scenario
-from populace.sim.scenario_checks import check_interventions, check_scenario
+from populace.sim.scenario import Scenario, check_interventions, check_scenario
 
 
 class Errands(Scenario):

@@ -10,7 +10,7 @@ import pytest
 
 from populace.core.errors import SetupError
 from populace.sim.runfile.job_rows import JobRow
-from populace.sim.runfile.recording import Recording
+from populace.sim.runfile.reader import Recording
 from populace.sim.trust import check_trusted, remember
 
 from .conftest import Live

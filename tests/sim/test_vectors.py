@@ -8,7 +8,7 @@ import pytest
 from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 
-from populace.agents.embedding.vectors import text_hash
+from populace.agents.embedding.models import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise
@@ -18,8 +18,7 @@ from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.interview import interview, interviews_path
-from populace.sim.jobs.life import resume_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import replay_job, resume_job
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import FinishedRun, open_hub_or_run, open_run
 from populace.sim.society import Society

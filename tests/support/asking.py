@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from quick_time import seconds
 
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.agents.gateway.limits import Backoff, Limits
 from populace.core.model import Answer, AnswerSchema, RequestContext
 from populace.core.prompt import RenderedPrompt

@@ -11,7 +11,7 @@ from typing import Any
 from memory_ledger import MemoryLedger
 
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.sim.engine import AsyncioExecutor, Done, Work
 
 SHARD = 5

@@ -36,7 +36,7 @@ import populace.sim.fork
 import populace.sim.replay  # noqa: F401
 from populace.agents.batch import PollInterval, open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway  # noqa: F401
+from populace.agents.gateway.client import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits
 from populace.cli import main as populace_command
 from populace.personas.hub import create_hub

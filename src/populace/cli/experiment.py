@@ -102,7 +102,7 @@ def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str,
 
 def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     from populace.scenarios.catalog import find_scenario
-    from populace.sim.estimate.society import estimate_experiment
+    from populace.sim.estimate.jobs import estimate_experiment
 
     from .show import show_estimate
 

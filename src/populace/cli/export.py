@@ -119,7 +119,7 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     from populace.analysis.export import export_outputs, preview_outputs
     from populace.analysis.export.shapes import DatasetFormat
     from populace.core.errors import name_parameters
-    from populace.personas.rules.pseudonyms import use_key
+    from populace.personas.rules.personal import use_key
 
     named = partial(option, train="--split", by="--split-by", similarity="--split-similarity")
     click.get_current_context().with_resource(name_parameters(named))

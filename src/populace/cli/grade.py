@@ -194,7 +194,7 @@ def translate(run: Path, **options: Any) -> None:
     refusal and a copy of the original are kept without their text, with the reason. The same command continues a job
     that was stopped; no answer is paid for twice.
     """
-    from populace.core.spec import given_fields
+    from populace.core.model import given_fields
     from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
 
     do_job(run, TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options))), options)

@@ -149,7 +149,7 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """
     from populace.core.database import is_made
     from populace.core.errors import name_parameters
-    from populace.personas.rules.pseudonyms import use_key
+    from populace.personas.rules.personal import use_key
 
     named = partial(option, agents="--limit", form="--structured")
     click.get_current_context().with_resource(name_parameters(named))
@@ -236,7 +236,7 @@ def _numbers(written: str) -> tuple[int, ...]:
 def _kinds(written: str | None) -> tuple[str, ...] | None:
     from populace.core.errors import SetupError
     from populace.personas.persona import RelationKind
-    from populace.personas.persona_to_persona import kind_of
+    from populace.personas.text_to_persona import kind_of
 
     wanted: dict[RelationKind, None] = {}
     for word in written.split(",") if written is not None else ():

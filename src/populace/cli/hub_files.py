@@ -154,11 +154,11 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     Personal data are found by patterns and context, so not all of them: contact details, numbers, full names. Quality
     rules are applied by `populace hub check`, or here if asked for.
     """
-    from populace.personas.formats.hub_folder import import_hub_folder
+    from populace.personas.formats.exporting import import_hub_folder
     from populace.personas.formats.importing import import_files
     from populace.personas.formats.options import ImportOptions, parse_mapping
     from populace.personas.hub.file import filled_hub
-    from populace.personas.rules.pseudonyms import use_key
+    from populace.personas.rules.personal import use_key
 
     wish = ImportOptions.given(
         mapping=parse_mapping(options["mapping"]),

@@ -51,7 +51,7 @@ def check(
     from populace.personas.hub.check import judge_people
     from populace.personas.hub.file import open_hub
     from populace.personas.rules import Policy
-    from populace.personas.rules.pseudonyms import use_key
+    from populace.personas.rules.personal import use_key
 
     policy = None if personal == "ignore" else Policy(personal)
     with open_hub(hub_path, write=True) as hub:
@@ -125,7 +125,7 @@ def enrich(hub: Path, **options: Any) -> None:
     Each profile attribute comes with its evidence, or is unknown. Personas that have a profile are skipped. The same
     command continues a job that was stopped; no answer is paid for twice.
     """
-    from populace.core.spec import given_fields
+    from populace.core.model import given_fields
     from populace.sim.enrichment import Enrichment, EnrichmentJob
 
     do_job(hub, EnrichmentJob(Enrichment.given(**given_fields(Enrichment, options))), options)

@@ -403,7 +403,7 @@ def limits_of(options: Mapping[str, Any]) -> "Limits":
 def changed_limits(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those bounds that were given."""
     from populace.agents.gateway.limits import Limits
-    from populace.core.spec import given_fields
+    from populace.core.model import given_fields
 
     return given_fields(Limits, options)
 

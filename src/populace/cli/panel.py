@@ -24,7 +24,7 @@ from populace.agents.gateway.budget import Meter, Spent
 from populace.core.model import Outcome
 
 if TYPE_CHECKING:
-    from populace.agents.gateway.gateway import Gateway
+    from populace.agents.gateway.client import Gateway
     from populace.agents.gateway.limits import Limits
 
 #: Seconds that calls and tokens, and slow ones and the pieces of a phase, are looked back over.

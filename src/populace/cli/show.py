@@ -159,7 +159,7 @@ def _show_growth(run: "RunReader", path: Path) -> int:
 
 def _growth_of(run: "RunReader") -> "Growth":
     from populace.sim.growth import Growth
-    from populace.sim.runfile.recording import run_of
+    from populace.sim.runfile.reader import run_of
 
     return Growth.model_validate(run_of(run).run_spec.growth)
 

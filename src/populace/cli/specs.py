@@ -15,7 +15,7 @@ from .guard import bound_numbers
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
-    from populace.core.spec import Option
+    from populace.core.model import Option
 
 type Command = Callable[..., Any]
 
@@ -35,7 +35,7 @@ class SpecOptions(click.Option):
         self._spec, self._panel = spec, panel
 
     def __iter__(self) -> Iterator[click.Option]:
-        from populace.core.spec import iter_options
+        from populace.core.model import iter_options
 
         module, _, name = self._spec.partition(":")
         for field_name, field, option in iter_options(getattr(import_module(module), name)):

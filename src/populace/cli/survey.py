@@ -108,9 +108,8 @@ def _ask(run: Path, surveys: "Sequence[Survey]", options: Mapping[str, Any]) -> 
 
 def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
     """Say so where agents recalled by meaning in the run, and do so by words now."""
-    from populace.sim.runfile.reader import open_run
-    from populace.sim.runfile.recording import run_of
-    from populace.sim.survey.stored import note_on_recall
+    from populace.sim.runfile.reader import open_run, run_of
+    from populace.sim.survey.job import note_on_recall
 
     with open_run(run) as stored:
         if note := note_on_recall(run_of(stored), run, options["embeddings"]):

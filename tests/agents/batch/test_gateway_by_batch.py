@@ -8,7 +8,7 @@ from memory_ledger import MemoryLedger
 
 from populace.agents.batch import open_batch_queue
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.gateway import Gateway
+from populace.agents.gateway.client import Gateway
 from populace.core.model import Answer, Outcome
 
 

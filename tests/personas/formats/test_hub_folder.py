@@ -11,8 +11,7 @@ import pytest
 
 from populace.core.database import CONFIG
 from populace.core.errors import SetupError, SourceError, StorageError
-from populace.personas.formats.exporting import ExportFormat, export_hub
-from populace.personas.formats.hub_folder import MANIFEST, import_hub_folder, write_hub_folder
+from populace.personas.formats.exporting import MANIFEST, ExportFormat, export_hub, import_hub_folder, write_hub_folder
 from populace.personas.formats.importing import import_files
 from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.file import HUB_VERSION
@@ -173,6 +172,6 @@ def test_a_disk_that_fills_up_at_the_checkpoint_is_said_in_one_sentence(
 
     with create_hub(tmp_path / "a.duckdb") as hub:
         write_hub_folder(hub, tmp_path / "folder", notice=None)
-    monkeypatch.setattr("populace.personas.formats.hub_folder.make_database", full)
+    monkeypatch.setattr("populace.personas.formats.exporting.make_database", full)
     with pytest.raises(StorageError, match="No space left on device"):
         import_hub_folder(tmp_path / "folder", tmp_path / "b.duckdb")

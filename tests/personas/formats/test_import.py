@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 from populace.core.arrow import to_rows
 from populace.core.errors import SetupError, SourceError
 from populace.core.readers import MAX_LINE, InputTable
-from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.importing import FileReport, import_files, prepare_rows
 from populace.personas.formats.options import Columns, ImportOptions, Shape, parse_mapping
-from populace.personas.formats.rows import prepare_rows
 from populace.personas.hub import HubFile, read_hub
 from populace.personas.persona import content_id
 

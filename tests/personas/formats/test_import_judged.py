@@ -10,9 +10,8 @@ from hub_people import ask_hub
 
 from populace.core.arrow import take as take_rows
 from populace.core.errors import SetupError
-from populace.personas.formats.importing import FileReport, import_files
+from populace.personas.formats.importing import Batch, FileReport, import_files, prepare_rows, screen_rows
 from populace.personas.formats.options import ImportOptions
-from populace.personas.formats.rows import Batch, prepare_rows, screen_rows
 from populace.personas.hub import HubFile
 from populace.personas.hub.check import judge_people
 from populace.personas.persona import content_id

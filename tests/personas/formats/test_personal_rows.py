@@ -14,7 +14,7 @@ from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import Policy
-from populace.personas.rules.pseudonyms import key_path, use_key
+from populace.personas.rules.personal import key_path, use_key
 
 ROWS = 1_000
 _GIVEN = ("Nancy", "Betty", "Anthony", "Kimberly", "Carol", "Xolani", "Zephyrine", "Fenna", "Ngozi", "Quillon")

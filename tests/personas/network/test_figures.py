@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.core.arrow import Ints
-from populace.personas.network.communities import detect_communities, modularity
-from populace.personas.network.measures import (
+from populace.personas.network.figures import (
     Degrees,
     DegreeShare,
     cluster,
@@ -18,7 +17,7 @@ from populace.personas.network.measures import (
     reciprocity,
     triangles,
 )
-from populace.personas.network.network import Network, components, random_network
+from populace.personas.network.network import Network, components, detect_communities, modularity, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(

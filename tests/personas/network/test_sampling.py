@@ -12,8 +12,7 @@ from properties import holds
 
 from populace.personas.hub.file import open_hub
 from populace.personas.hub.read import DrawSpec, Hub, draw_from, read_hub
-from populace.personas.network.communities import draw_people
-from populace.personas.network.network import Network
+from populace.personas.network.network import Network, draw_people
 from populace.personas.persona import Persona
 
 WAYS = ("snowball", "random")

@@ -23,8 +23,7 @@ from properties import holds
 from populace.personas.rules import Policy, find_personal, personal_changes, personal_judge
 from populace.personas.rules.columns import ColumnKind, leftover
 from populace.personas.rules.languages import folded
-from populace.personas.rules.personal import find_record_names
-from populace.personas.rules.pseudonyms import Pseudonyms
+from populace.personas.rules.personal import Pseudonyms, find_record_names
 
 #: Recall and precision that docs/exporting.md states for the unseen lines; the goal is .9 and .95.
 UNSEEN, LANGUAGES = (0.89, 0.94), (0.87, 0.82)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.personas.rules.degenerate import find_cut, find_loop, find_noun_list, has_content
+from populace.personas.rules.quality import find_cut, find_loop, find_noun_list, has_content
 
 LONG = [
     unit * (100_000 // len(unit))

@@ -8,7 +8,7 @@ from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_judge, without_personal
 from populace.personas.rules.languages import is_invented
-from populace.personas.rules.pseudonyms import Pseudonyms, pseudonym
+from populace.personas.rules.personal import Pseudonyms, pseudonym
 from populace.personas.rules.quality import rows_to_search
 
 #: What is personal stands between double brackets.

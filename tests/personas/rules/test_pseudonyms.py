@@ -15,7 +15,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.verdicts import undo_rule
 from populace.personas.rules import PERSONAL_RULE, Policy
-from populace.personas.rules.pseudonyms import key_path, pseudonym, use_key
+from populace.personas.rules.personal import key_path, pseudonym, use_key
 
 NAMES = [f"{first} {last}" for first in ("Margaret", "Walter", "Susan") for last in ("Holloway", "Bennett", "Fletcher")]
 

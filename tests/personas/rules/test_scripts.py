@@ -6,7 +6,7 @@ import pytest
 
 from populace.personas.rules import find_personal, personal_changes
 from populace.personas.rules.columns import ColumnKind
-from populace.personas.rules.pseudonyms import Pseudonyms
+from populace.personas.rules.personal import Pseudonyms
 
 KINDS = {"name": ColumnKind.NAME, "story": ColumnKind.TEXT}
 

@@ -9,7 +9,7 @@ from properties import holds
 
 from populace.core.arrow import engine, make_table
 from populace.personas.hub import create_hub
-from populace.personas.selection.sampling import integers
+from populace.personas.selection.spec import integers
 
 NUMBERS = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=40)
 

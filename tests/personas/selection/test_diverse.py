@@ -10,7 +10,7 @@ from similarity import jaccard
 from populace.core.text import words
 from populace.personas.hub import HubFile
 from populace.personas.selection import SelectionSpec, select
-from populace.personas.selection.sampling import WordSpace, farthest_first
+from populace.personas.selection.spec import WordSpace, farthest_first
 
 # Deadlines are off: the first example pays for what pyarrow loads late.
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=6).map(" ".join), min_size=3, max_size=9)

@@ -12,7 +12,7 @@ from properties import holds
 from populace.core.errors import SetupError
 from populace.personas.hub import HubFile
 from populace.personas.selection import Selection, SelectionSpec, parse_quota, select
-from populace.personas.selection.sampling import (
+from populace.personas.selection.spec import (
     allocate_equally,
     allocate_proportionally,
     draw_strata,

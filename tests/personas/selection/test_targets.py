@@ -12,7 +12,7 @@ from properties import holds
 from populace.core.errors import SetupError, SourceError
 from populace.personas.hub import HubFile
 from populace.personas.selection import Marginals, SelectionSpec, read_marginals, select
-from populace.personas.selection.sampling import Margin, rake
+from populace.personas.selection.spec import Margin, rake
 
 TARGETS = Marginals(
     shares={"region": {"north": 0.2, "south": 0.5, "east": 0.3}, "hop": {"0": 0.5, "1": 0.25, "2": 0.25}}

@@ -11,7 +11,7 @@ import pytest
 
 from populace.agents.actions import Action, ActionEffects, Instruction
 from populace.agents.observation import Observation, ShownPost
-from populace.agents.planning import plan_prompt
+from populace.agents.react import plan_prompt
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import HookError, SetupError
 from populace.core.text import estimated_tokens

@@ -21,8 +21,7 @@ from populace.sim.fork import fork
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident, SocietyView
 from populace.sim.runfile.reader import FinishedRun
-from populace.sim.scenario import Scenario
-from populace.sim.scenario_checks import check_interventions
+from populace.sim.scenario import Scenario, check_interventions
 from populace.sim.society import Society
 
 TRADES = ("baker", "miller", "aunt", "smith")

@@ -15,17 +15,15 @@ from populace.agents.gateway.limits import Limits
 from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
 from populace.sim.enrichment import Enrichment, EnrichmentJob
-from populace.sim.grading.comparing import ComparingJob, ComparingSpec
 from populace.sim.grading.grading import GradingJob, GradingSpec, rubrics_for
+from populace.sim.grading.preferences import ComparingJob, ComparingSpec
 from populace.sim.grading.responding import RespondingJob, RespondingSpec
 from populace.sim.interview import InterviewJob, InterviewSpec, interviews_path
 from populace.sim.jobs.kind import SHIPPED, JobKind, find_kind
-from populace.sim.jobs.life import jobs_in, resume_job, run_job
+from populace.sim.jobs.life import jobs_in, replay_job, resume_job, run_job
 from populace.sim.jobs.loop import Chunks
-from populace.sim.jobs.replay import replay_job
 from populace.sim.runfile.database import make_run_file
-from populace.sim.runfile.reader import open_hub_or_run, open_run
-from populace.sim.runfile.recording import run_of
+from populace.sim.runfile.reader import open_hub_or_run, open_run, run_of
 from populace.sim.survey.items import Likert
 from populace.sim.survey.job import SurveyJob, SurveySpec
 from populace.sim.survey.survey import Survey

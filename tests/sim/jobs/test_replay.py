@@ -11,7 +11,7 @@ from populace.core.errors import PausedError, RunFileError
 from populace.personas.hub.file import open_hub
 from populace.sim.enrichment import Enrichment
 from populace.sim.enrichment import enrich as enrich_hub
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import replay_job
 
 PEOPLE = 40
 #: An imported hub has no model of its own.

@@ -12,8 +12,8 @@ from populace.agents.gateway.call import Call
 from populace.core.table import by_type
 from populace.personas.hub.tables import VectorRow
 from populace.sim.runfile.job_rows import JobRow
-from populace.sim.runfile.journal import Journal
 from populace.sim.runfile.runlog import RunLog
+from populace.sim.runfile.writer import Journal
 
 type MakeCall = Callable[..., Call]
 
@@ -92,7 +92,7 @@ def test_it_is_private_and_gone_when_the_file_is_closed(log: RunLog, call: MakeC
 def test_what_is_committed_is_cut_and_the_file_stays_small(
     log: RunLog, call: MakeCall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("populace.sim.runfile.journal._COMMITTED", 2_000)
+    monkeypatch.setattr("populace.sim.runfile.writer._COMMITTED", 2_000)
     journal = Journal(log.path.with_name("other.duckdb"), log.cursor())
     for number in range(100):
         before = journal.end

@@ -11,7 +11,7 @@ from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.growth import Growth
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import replay_job
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
 from populace.sim.runfile.reader import open_run

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from populace.core.prompt import read_prompt
-from populace.sim.tasks.problem_task import ProblemAction, ProblemTask
+from populace.sim.tasks.task import ProblemAction, ProblemTask
 
 
 class Proverb(ProblemAction):

@@ -9,7 +9,7 @@ from sums import Ask
 
 from populace.core.errors import SetupError
 from populace.sim.estimate.jobs import estimate_file_job
-from populace.sim.jobs.replay import replay_job
+from populace.sim.jobs.life import replay_job
 from populace.sim.runfile.reader import open_run
 from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec, translate
 

@@ -6,9 +6,15 @@ from typing import Any
 import pytest
 from profile_answers import answered, known
 
-from populace.personas.hub.contradictions import RULES, check_again, find_contradictions, findings_to_ask, unjudged
 from populace.personas.hub.file import HubFile
-from populace.personas.hub.profiles import write_profiles
+from populace.personas.hub.profiles import (
+    RULES,
+    check_again,
+    find_contradictions,
+    findings_to_ask,
+    unjudged,
+    write_profiles,
+)
 from populace.personas.persona import Persona
 from populace.personas.profiles.profile import parse_profile
 
