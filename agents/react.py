@@ -283,8 +283,6 @@ def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
     )
 
 
-_PLANNING_ROOM = __package__ or "populace.agents"
-
 #: Most insights of one reflection.
 _INSIGHTS = 3
 
@@ -347,7 +345,7 @@ async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[
 
 def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
     """Build the request for a plan for as many steps as the observation says."""
-    template, steps = load_prompt(_PLANNING_ROOM, "plan"), observation.plan_ahead
+    template, steps = load_prompt(_ROOM, "plan"), observation.plan_ahead
     return template.render(
         world=fence("world", world),
         persona=fence("persona", observation.persona),
@@ -360,7 +358,7 @@ def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
 
 def reflect_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
     """Build the request for conclusions from the notes that the observation holds."""
-    template = load_prompt(_PLANNING_ROOM, "reflect")
+    template = load_prompt(_ROOM, "reflect")
     return template.render(
         world=fence("world", world),
         persona=fence("persona", observation.persona),

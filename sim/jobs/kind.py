@@ -59,7 +59,7 @@ SHIPPED = {
     "evaluation": "tasks.evaluation",
     "responding": "grading.responding",
     "grading": "grading.grading",
-    "comparing": "grading.comparing",
+    "comparing": "grading.preferences",
 }
 _SIM = __name__.removesuffix(".jobs.kind")
 

@@ -45,7 +45,7 @@ def live(tmp_path: Path) -> Live:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    for asking in ("gateway.gateway", "embedding.embedder"):
+    for asking in ("gateway.client", "embedding.embedder"):
         monkeypatch.setattr(f"populace.agents.{asking}.Backoff", partial(Backoff, base=0.001))
 
 
