@@ -1,4 +1,4 @@
-"""A stage in which an agent finds things out by tools before it acts: the mind `react` (Yao et al. 2023).
+"""Stages around a turn: finding things out by tools (ReAct, Yao et al. 2023), planning, and reflecting.
 
     agent ──► a tool was chosen ──► tools (LangGraph's ToolNode) ──► agent
       └─────► an action was chosen, or nothing usable: the end

@@ -1,4 +1,4 @@
-"""Tools in the forms of others: as a function of OpenAI, a tool of LangChain and of MCP; and whether they are valid.
+"""Tools in the forms of others (OpenAI, LangChain, MCP), whether they are valid, and those that agents have built.
 
 A tool is the payload of a `ToolSpec`: `name`, `purpose`, `parameters` and `returns` (JSON Schemas) and `depend`.
 """

@@ -1,4 +1,4 @@
-"""One step of growing a society: whom to ask about, and how the answers are applied, in order."""
+"""One step of growing a society: whom to ask about, the rules for newcomers, and how answers are applied, in order."""
 
 import math
 import random

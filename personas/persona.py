@@ -1,4 +1,4 @@
-"""Personas, the relations between them, and the passages that Text-to-Persona reads."""
+"""Personas, their names, the relations between them, and the passages that Text-to-Persona reads."""
 
 import hashlib
 import json

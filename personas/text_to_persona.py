@@ -1,4 +1,4 @@
-"""Text-to-Persona: who is likely to read, write, like or dislike a text? (paper, section 2.1)."""
+"""Text-to-Persona and Persona-to-Persona: who is likely to read a text, who is close to a persona? (section 2)."""
 
 import re
 import tomllib

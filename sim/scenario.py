@@ -1,4 +1,4 @@
-"""What a scenario declares: a world, who acts when, what they may do, and what happens to them.
+"""What a scenario declares: a world, who acts when, what they may do, and what happens to them; and its checks.
 
 Everything has a default. This is a whole scenario::
 

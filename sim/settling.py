@@ -1,4 +1,4 @@
-"""The people of a society are placed in it, and declared in its run file: agents, groups, actions and questions."""
+"""The people of a society are placed in it and declared in its run file; prompts that are too long are refused."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial

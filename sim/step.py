@@ -1,4 +1,4 @@
-"""The step: intervene, observe, decide, apply, resolve, commit. The result depends on the seed and the answers alone.
+"""The step: intervene, observe, decide, talk, resolve, commit. The result depends on seed and answers alone.
 
 Each step is a phase of the society's job. Its commit overlaps with the turns of the next one.
 """

@@ -1,4 +1,4 @@
-"""Quantities: numbers however they are written, with their units."""
+"""Where the final answer of a solution stands, and its quantities: numbers however they are written, with units."""
 
 import re
 import tomllib

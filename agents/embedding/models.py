@@ -1,4 +1,4 @@
-"""Embedding models by name.
+"""Embedding models by name, and their vectors: how they are read, compared and found again.
 
     openai:MODEL      any OpenAI-compatible endpoint (OPENAI_API_KEY, OPENAI_BASE_URL or a base URL)
     openai:MODEL@512  the same, asked for vectors of 512 numbers, which only some models can give

@@ -1,4 +1,4 @@
-"""Sends requests to the endpoints of one model, with retries, and records every attempt.
+"""The gateway to a model and its client: bounds, sends, repeats and records requests, and gives typed answers.
 
 answer ──► _send: budget ──► slot ──► endpoint ──► recorded ──► answer
    ▲                                     │

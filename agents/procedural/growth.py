@@ -1,4 +1,4 @@
-"""The people whom a text suggests and the people around a person, each described in a sentence or two."""
+"""People by the built-in generator: those whom a text suggests, those around a person, profiles and biographies."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""Runs Python code confined, and returns its result."""
+"""Runs Python code as confined as this machine allows, and returns its result."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Near-duplicates of texts, exactly: an index for texts that come one at a time, and a function for many at once."""
+"""Near-duplicates of texts, exactly: matched with earlier originals in order, one at a time or many at once."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, MutableSequence, Sequence

@@ -1,4 +1,4 @@
-"""Writing the personas of a hub to files as rows, or with their relations as a graph, whole or not at all."""
+"""Writing the people of a hub to files: as rows, as a graph, or the whole hub as a folder; whole or not at all."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""Opening a hub: one file, one writer at a time, and one sentence for everything that can be wrong."""
+"""Opening a hub: one file, one writer at a time, one sentence for what is wrong; and what it holds, in numbers."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress

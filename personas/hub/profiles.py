@@ -1,4 +1,4 @@
-"""Profiles, biographies and elite personas in a hub: written a chunk at a time, read for the prompts of others."""
+"""Profiles, biographies and elite personas in a hub, and contradictions between the profiles of two tied people."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

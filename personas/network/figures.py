@@ -1,4 +1,4 @@
-"""All figures of a hub's graph in one result, with those of a random graph."""
+"""The figures of a hub's graph (degrees, clustering, paths, assortativity), beside those of a random graph."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The relations of a hub as arrays, the simple undirected network they make, and a random one to compare it with.
+"""The relations of a hub as arrays, the simple network they make, a random one beside it, and communities (Louvain).
 
 A million people take no Python object each.
 """

@@ -1,4 +1,4 @@
-"""The networks that a society can begin with: their names, their parameters, and what they cannot be."""
+"""The networks that a society can begin with: names, parameters, and ties read from a table or GraphML."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Personal data in descriptions: contact details, numbers that identify, and people called by their full names.
+"""Personal data in descriptions: contacts, numbers, people called by full names; and the pseudonyms that replace names.
 
 Detection is by patterns, by lists of common names and by context. It is no proof that a text is free of personal data:
 a name that is in no list and has no telling context, and names in scripts that are not known are not found. How much is

@@ -1,4 +1,4 @@
-"""Rules of quality: a description describes one person, from outside, in the language that was asked for."""
+"""Rules of quality: a description is of one person, from outside, in the language asked for, and not degenerate."""
 
 import re
 from functools import cache

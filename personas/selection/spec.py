@@ -1,4 +1,4 @@
-"""What a selection is made from and what it came to: its rule, quota, targets and report."""
+"""What a selection is made from and came to: its rule, quota, targets and report; and seeded sampling."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Passages from files, folders, patterns and pipes of any size, one at a time."""
+"""Passages from files, folders, patterns, pipes and tables of any size, one at a time."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Who comes to a society and who leaves it while it lives.
+"""Who comes to a society and who leaves it while it lives, and how its ties change.
 
     class Town(Scenario):
         def arrivals(self, society, rng):

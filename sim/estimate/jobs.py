@@ -1,4 +1,4 @@
-"""What jobs on people, outputs, problems and agents will ask of their models, and cost; and vectors of texts.
+"""What a job will ask of its models, and cost: a society, its growth, a task, an experiment, or a job on a file.
 
 A part of the file that a job works on is copied into a temporary one, and the job done there: with the stand-in, to
 count its requests, and with the real models for a sample.

@@ -1,4 +1,4 @@
-"""Grading outputs by a rubric: several votes of each grader, and a verdict on each output.
+"""Grading outputs or responses by a rubric: several votes of each grader, and a verdict on each.
 
 Each grader is asked as often as there are votes, each a request of its own, for a label by each criterion. The score of
 an output by a criterion is the mean over its votes, its grade the weighted mean over the criteria, 0 to 1. An output

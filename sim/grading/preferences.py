@@ -1,4 +1,4 @@
-"""Preferences: of several candidates made for one prompt the best and the worst, by grades, comparisons or agreement.
+"""Preferences: of several candidates for one prompt the best and the worst, by grades, comparisons or agreement.
 
 Candidates are the responses of a teacher to one request, or the outputs that one person made of one kind. Nobody is
 asked: the scores are those of the latest grading, comparing or solving job of the file. A row is made where the best

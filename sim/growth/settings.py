@@ -1,4 +1,4 @@
-"""How the people of a society come about: from which texts or people, over how many hops, and until when."""
+"""How the people of a society come about: from which texts or people, in which order, and until when."""
 
 import heapq
 import math

@@ -1,4 +1,4 @@
-"""The life of a job, whatever its kind: it begins in the file that it is about, and goes on there from its spec."""
+"""The life of a job of any kind: it begins, goes on and is replayed in the file that it is about, from its spec."""
 
 import shutil
 from collections.abc import Iterator, Sequence

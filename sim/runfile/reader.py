@@ -1,4 +1,4 @@
-"""Asking a run file in SQL, whether it is closed, open in this process, or being written by another one."""
+"""Asking a run file in SQL, whether it is closed, open in this process, or being written; and the run it recorded."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The run file of a run that is going on: written by one thread, read by any."""
+"""The run file of a run that is going on: written by one thread, read by any; and what the gateway keeps in it."""
 
 import asyncio
 import atexit

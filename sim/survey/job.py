@@ -1,4 +1,4 @@
-"""Surveys of the agents of a finished run, as a job in its file: asked after its last step, resumed and replayed.
+"""Surveys of the agents of a finished run, as a job in its file, and these agents as they were after its last step.
 
 The agents answer as they were then; the run itself, its rows and its event hash stay as they are.
 """

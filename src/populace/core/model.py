@@ -1,4 +1,4 @@
-"""What growing personas asks of a language model, declared here and implemented by the gateway in `agents`.
+"""The protocol of language models, implemented by the gateway in `agents`; and specs, whose fields are options.
 
 One async method: a prompt and the schema of the answer go in, a typed answer or a typed outcome comes out.
 """
