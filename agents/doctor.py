@@ -21,7 +21,7 @@ from .gateway.call import Call, CallKey, RequestPart
 from .gateway.capabilities import OutputMode
 from .gateway.client import Gateway
 from .gateway.limits import Backoff, Limits
-from .text_faults import WHOLE
+from .text_forms import WHOLE
 
 #: Calls that an examination makes, at most.
 _MOST_CALLS = 19

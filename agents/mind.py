@@ -33,7 +33,8 @@ from .actions import Action, run_checks
 from .checks import CheckContext, CheckOutcome, CheckResult
 from .memory import MemoryNote
 from .observation import Observation
-from .text_faults import WHOLE, is_refusal, speaks_as_model
+from .text_faults import is_refusal, speaks_as_model
+from .text_forms import WHOLE
 from .turn_prompt import (
     ACTION_ALONE,
     Asides,

@@ -14,7 +14,8 @@ from .checks import LINE_CHECKS, CheckContext, CheckOutcome
 from .memory import MemoryNote
 from .mind import ROOM, Deliberation, Draft, MindState, MissedStage
 from .observation import quoted
-from .text_faults import MESSAGE, WHOLE, is_refusal, speaks_as_model
+from .text_faults import is_refusal, speaks_as_model
+from .text_forms import MESSAGE, WHOLE
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime

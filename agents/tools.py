@@ -28,7 +28,7 @@ from .procedural.situation import Situation
 from .responses import schema_of
 from .sandbox import FunctionCall, run_code
 from .schema_fill import fill_schema, to_json
-from .text_faults import PROGRAM
+from .text_forms import PROGRAM
 from .tool_spec import ABOUT, ToolSpec, read_signature
 
 if TYPE_CHECKING:

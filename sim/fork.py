@@ -20,8 +20,8 @@ from ..agents.gateway.call import Call
 from ..agents.gateway.limits import Limits
 from ..core.errors import RunFileError, SetupError, parameter
 from ..core.files import remove_database
+from ..personas.hub.details import read_details, write_details
 from ..personas.hub.queries import registered
-from ..personas.hub.verdicts import read_details, write_details
 from ..personas.rules.personal import copy_key
 from .config import ModelOptions
 from .growth import Growth

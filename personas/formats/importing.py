@@ -36,8 +36,7 @@ from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import RETURNED, count, registered
 from ..hub.redaction import SAMPLE, NamesOf, attribute_rows, check_key, judged_attributes
-from ..hub.rewrites import reconcile
-from ..hub.verdicts import add_rule_results, rule_result_rows
+from ..hub.rewrites import add_rule_results, reconcile, rule_result_rows
 from ..persona import RelationKind
 from ..profiles.profile import Profile, profile_of_columns
 from ..rules import Policy, personal_judge, quality_judge

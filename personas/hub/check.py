@@ -12,8 +12,7 @@ from ..rules.personal import Pseudonyms
 from .file import HubFile
 from .queries import RETURNED, table_names
 from .redaction import NamesOf, check_key, clear_traces, judge_imports, names_of_people
-from .rewrites import erase_people, reconcile_rewritten, rewrite_people
-from .verdicts import add_rule_results, rule_result_rows
+from .rewrites import add_rule_results, erase_people, reconcile_rewritten, rewrite_people, rule_result_rows
 
 _ROWS = 10_000
 

@@ -1,161 +1,26 @@
 """Hubs: collections of personas that somebody has already made, read from a file, near-duplicates resolved."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
 import duckdb
-import orjson
 
-from ...core.database import has_tables, open_error, quote_name
-from ...core.errors import SetupError, SourceError
+from ...core.database import has_tables, open_error
+from ...core.errors import SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import parse_language, parse_text, read_head, resolve_file, shown
 from ..persona import Persona, PersonaOrigin, Relation, RelationKind, content_id
+from .details import Weighting, read_details, read_stored_weighting, read_weighting
 from .file import check_hub_version, lend_tables, make_hub_schema
-from .queries import REJECTED, registered, table_names
-from .verdicts import read_details
+from .queries import REJECTED
 
 if TYPE_CHECKING:
     from arro3.core import Table
-
-
-_SELECTION = "SELECT columns, report FROM selections WHERE name = ?"
-_WEIGHTS = "SELECT persona, weight FROM selected SEMI JOIN weighted_people ON persona = id WHERE selection = ?"
-_STORED_WEIGHTS = "SELECT persona, weight FROM weights"
-_STORED_TARGETS = 'SELECT "column", value, wanted FROM target_shares ORDER BY ordinal'
-_STORED_PLACES = 'SELECT "column", persona, ordinal FROM target_people ORDER BY rowid'
-_LEFT = "who are left once near-duplicates and rejected ones are taken away"
-
-
-@dataclass(frozen=True, slots=True)
-class TargetShare:
-    """The share that a selection wanted of one value of a column, or of one combination of several columns."""
-
-    #: Columns and values, joined by commas where there are several.
-    column: str
-    value: str
-    wanted: float
-
-
-@dataclass(frozen=True, slots=True)
-class Weighting:
-    """What each person of a selection counts for, the shares that it was to meet, and who belongs to which."""
-
-    #: By persona; none where people were chosen to be unlike each other, since they are no sample.
-    weights: Mapping[str, float] = field(default_factory=dict)
-    targets: tuple[TargetShare, ...] = ()
-    #: By column and persona, the place of its share among the targets, from 1; None where no share was wanted of it.
-    places: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
-
-    @classmethod
-    def of_rows(
-        cls,
-        weights: Mapping[str, float],
-        targets: Sequence[TargetShare],
-        places: Iterable[tuple[str, str, int | None]],
-    ) -> Self | None:
-        """The weighting that a file keeps; None where it keeps none. `places` are column, persona and place."""
-        by_column: dict[str, dict[str, int | None]] = {}
-        for column, persona, place in places:
-            by_column.setdefault(column, {})[persona] = place
-        return cls(weights, tuple(targets), by_column) if weights or targets else None
-
-    def rename_people(self, ids: Mapping[str, str]) -> Self:
-        """Return the weighting with the ids that people have now."""
-        weights = {ids[persona]: weight for persona, weight in self.weights.items()}
-        places = {name: {ids[who]: place for who, place in people.items()} for name, people in self.places.items()}
-        return replace(self, weights=weights, places=places)
-
-    def check_met(self, left: Collection[str], became: Mapping[str, str], *, why: str = _LEFT) -> None:
-        """Raise `SetupError` for a target that nobody meets who is `left`; `became` has their ids of now."""
-        met = {
-            place for places in self.places.values() for was, place in places.items() if became.get(was, was) in left
-        }
-        for place, one in enumerate(self.targets, start=1):
-            if one.wanted and place not in met:
-                raise SetupError(
-                    f"The people are to have {one.wanted:.1%} with {one.column} {one.value!r}, and none of the "
-                    f"{len(left):,} {why} meets that; take more of them (or all), or make a selection without that "
-                    "target."
-                )
-
-
-def read_weighting(
-    con: duckdb.DuckDBPyConnection, path: Path, selection: str, people: Sequence[str]
-) -> Weighting | None:
-    """The weights of those `people` and the targets of their selection; None where it has neither.
-
-    Raises `SetupError` for a target that none of these people meets.
-    """
-    (found,) = con.execute(_SELECTION, [selection]).fetchall()
-    columns, report = list(found[0]), orjson.loads(found[1])
-    with registered(con, {"id": people}, "weighted_people"):
-        weights = {persona: weight for persona, weight in con.execute(_WEIGHTS, [selection]).fetchall() if weight}
-        breakdowns = report["breakdowns"]
-        values = _values(con, columns) if breakdowns else {}
-    targets: list[TargetShare] = []
-    places: dict[str, dict[str, int | None]] = {}
-    for breakdown in breakdowns:
-        found_targets, of_people = _targets(breakdown, values, people, before=len(targets))
-        targets += found_targets
-        if found_targets:
-            places[found_targets[0].column] = of_people
-    weighting = Weighting(weights, tuple(targets), places)
-    weighting.check_met(people, {}, why=f"taken from the selection {selection!r} of {str(path)!r}")
-    return weighting if weights or targets else None
-
-
-def read_stored_weighting(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> Weighting | None:
-    """What a run file keeps of the selection that its own people were read from; None where it keeps nothing."""
-    if not {"weights", "target_shares", "target_people", "migrations"} <= table_names(con):
-        return None
-    wanted = set(people)
-    weights = {persona: weight for persona, weight in con.execute(_STORED_WEIGHTS).fetchall() if persona in wanted}
-    targets = [TargetShare(*row) for row in con.execute(_STORED_TARGETS).fetchall()]
-    places = (row for row in con.execute(_STORED_PLACES).fetchall() if row[1] in wanted)
-    return Weighting.of_rows(weights, targets, places)
-
-
-def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, dict[str, str | None]]:
-    """The value of each person in each of the columns, as text."""
-    from ..selection.candidates import PeopleColumns, joins_for
-
-    people = PeopleColumns(con, within="SELECT id FROM weighted_people")
-    known = [people.column(name, asked_by="targets") for name in columns]
-    shown = "".join(f", ({one.sql})::VARCHAR AS {quote_name(f'value {place}')}" for place, one in enumerate(known))
-    joins = joins_for(known, within="SELECT id FROM weighted_people")
-    query = f"SELECT p.id{shown} FROM personas AS p {joins} SEMI JOIN weighted_people AS w_ ON w_.id = p.id"  # noqa: S608 - quoted
-    rows = con.execute(query).fetchall()
-    return {one.name: {row[0]: row[place] for row in rows} for place, one in enumerate(known, start=1)}
-
-
-def _targets(
-    breakdown: Mapping[str, object],
-    values: Mapping[str, Mapping[str, str | None]],
-    people: Sequence[str],
-    *,
-    before: int,
-) -> tuple[list[TargetShare], dict[str, int | None]]:
-    """The shares of a breakdown, placed behind those `before`, and each person's place among them."""
-    columns = [str(name) for name in breakdown["columns"]]  # type: ignore[attr-defined]  # written by Report.to_json
-    shares = [(tuple(one["values"]), float(one["wanted"])) for one in breakdown["shares"]]  # type: ignore[attr-defined]
-    wanted = sum(share for _, share in shares)
-    if not wanted:
-        return [], {}
-    places: dict[tuple[str | None, ...], int] = {
-        value: place for place, (value, _) in enumerate(shares, start=before + 1)
-    }
-    of_people = {one: places.get(tuple(values[name].get(one) for name in columns)) for one in people}
-    targets = [
-        TargetShare(", ".join(columns), ", ".join("unknown" if one is None else one for one in value), share / wanted)
-        for value, share in shares
-    ]
-    return targets, of_people
 
 
 type HubRow = Mapping[str, object]

@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import cache
 
 from .contacts import find_contacts, identifier_kind, is_phone
-from .languages import find_foreign_names, is_foreign_name, read_words
-from .names import find_names, is_listed
+from .languages import read_words
+from .names import find_foreign_names, find_names, is_foreign_name, is_listed
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+', re.DOTALL)
 _OPENS = '{["'

@@ -20,9 +20,20 @@ from ...core.files import make_file
 from ..growth import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
-from .languages import MARKS, find_foreign_names, folded, invented_parts, is_invented, name_words, short_forms
+from .languages import MARKS, folded, invented_parts, is_invented, name_words
 from .mentions import begins, find_mentions
-from .names import OWNER, PARTICLE, context_words, find_names, has_deed_behind, is_given, is_surname, is_word
+from .names import (
+    OWNER,
+    PARTICLE,
+    context_words,
+    find_foreign_names,
+    find_names,
+    has_deed_behind,
+    is_given,
+    is_surname,
+    is_word,
+    short_forms,
+)
 
 _BYTES = 32
 _INITIALS = tuple(ascii_uppercase)

@@ -21,7 +21,7 @@ from populace.agents.mind import Mind, MindState, Rule, check, generate, keep
 from populace.agents.procedural.lexicon import Frame, Frames, SlotValues, frames, polished, read_toml
 from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.responses import ask_response
-from populace.agents.text_faults import whole_text
+from populace.agents.text_forms import whole_text
 from populace.core.model import Outcome, TextForm
 from populace.core.prompt import Prompt, fence, load_prompt, read_prompt
 from populace.sim.scenario import Settings

@@ -15,7 +15,7 @@ from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import BASIC_CHECKS, CheckContext, CheckResult, NoDegeneration, failed, passed
 from populace.agents.procedural.lexicon import frames, read_toml, say
 from populace.agents.procedural.situation import Situation, Subjects
-from populace.agents.text_faults import text_under_header
+from populace.agents.text_forms import text_under_header
 from populace.core.model import TextForm
 from populace.core.prompt import Prompt, read_prompt
 from populace.core.text import word_list

@@ -34,7 +34,7 @@ from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
 from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
-from populace.agents.text_faults import code_with_fields
+from populace.agents.text_forms import code_with_fields
 from populace.agents.tools import code_faults
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ...agents.actions import Action
 from ...agents.responses import Response, Said, said, schema_of
-from ...agents.text_faults import WHOLE
+from ...agents.text_forms import WHOLE
 from ...core.model import Answer, Outcome, PersonaModel
 from ...core.prompt import fence, load_prompt
 from ...core.table import Row

@@ -25,8 +25,8 @@ from ...personas.growth import (
     with_redactions,
 )
 from ...personas.hub import Hub
+from ...personas.hub.details import details_of, write_details
 from ...personas.hub.tables import PassageRow
-from ...personas.hub.verdicts import details_of, write_details
 from ...personas.persona import Passage, Persona, content_id
 from ...personas.population import Population
 from ...personas.rules import Policy

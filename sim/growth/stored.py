@@ -13,11 +13,10 @@ from ...core.files import remove_database
 from ...personas.dedup import Verdict
 from ...personas.growth import HopResult, RuleResultRow
 from ...personas.hub import Hub
+from ...personas.hub.details import TargetShare, Weighting, read_all_details
 from ...personas.hub.file import check_hub
 from ...personas.hub.queries import REJECTED
-from ...personas.hub.read import TargetShare, Weighting
 from ...personas.hub.tables import DuplicateRow, PassageRow, PersonaRow, RelationRow
-from ...personas.hub.verdicts import read_all_details
 from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import PersonaGraph, Population
 from ..config import Difference, RunConfig

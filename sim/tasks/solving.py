@@ -20,7 +20,8 @@ from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import STATED
 from ...agents.procedural.judging import solving
 from ...agents.sandbox import CodeOutcome, confinement, run_code
-from ...agents.text_faults import PROGRAM, SOLUTION, is_refusal
+from ...agents.text_faults import is_refusal
+from ...agents.text_forms import PROGRAM, SOLUTION
 from ...core.errors import SetupError
 from ...core.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ...core.prompt import fence, load_prompt

@@ -12,7 +12,7 @@ from typing import Annotated, Unpack
 from pydantic import AfterValidator
 
 from ...agents.responses import Response, said, schema_of
-from ...agents.text_faults import WHOLE
+from ...agents.text_forms import WHOLE
 from ...core.errors import SetupError, parameter
 from ...core.model import Answer, Option, Outcome, PersonaModel
 from ...core.prompt import fence, find_language, language_name, load_prompt

@@ -9,7 +9,7 @@ from memory_ledger import MemoryLedger
 from asking import context_of, prompt_of, scripted  # isort: skip
 from populace.agents.gateway.request import judge
 from populace.agents.responses import Line, Response, schema_of
-from populace.agents.text_faults import MESSAGE, PROGRAM, SOLUTION, WHOLE, code_with_fields, text_under_header
+from populace.agents.text_forms import MESSAGE, PROGRAM, SOLUTION, WHOLE, code_with_fields, text_under_header
 from populace.core.model import AnswerGenerator, AnswerSchema, Outcome
 from populace.scenarios.tool_code.task import dump_values, parse_values
 from populace.sim.tasks.solving import WrittenProgram, WrittenSolution

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
-from populace.analysis.experiment.benchmark import read_reach
+from populace.analysis.experiment.reach import read_reach
 from populace.core.errors import SetupError
 from populace.core.result import Result
 from populace.personas.hub import Hub

@@ -13,7 +13,7 @@ from populace.analysis.summary import summarise
 from populace.core.errors import RunError, SetupError
 from populace.personas.hub import read_hub
 from populace.personas.hub.file import open_hub
-from populace.personas.hub.verdicts import count_rejected, undo_rule
+from populace.personas.hub.rewrites import count_rejected, undo_rule
 from populace.scenarios.village import Village
 from populace.sim.growth import Growth
 from populace.sim.replay import replay

@@ -15,9 +15,9 @@ from populace.analysis.summary import summarise
 from populace.core.errors import SetupError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
+from populace.personas.hub.details import TargetShare, Weighting
 from populace.personas.hub.file import filled_hub
 from populace.personas.hub.profiles import write_biographies
-from populace.personas.hub.read import TargetShare, Weighting
 from populace.personas.profiles.biography import Biography
 from populace.personas.selection import Marginals, SelectionSpec, select
 from populace.sim.dynamics.world import State

@@ -181,7 +181,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     for before.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.verdicts import count_rejected, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.rewrites import count_rejected, undo_pair, undo_persona, undo_rule, undo_stage
 
     ways: dict[str, Callable[..., int]] = {
         "persona": undo_persona,

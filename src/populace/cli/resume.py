@@ -267,7 +267,7 @@ def diff(one: Path, other: Path, out: Path | None) -> None:
     """
     from tempfile import TemporaryDirectory
 
-    from populace.analysis.experiment.benchmark import read_reach
+    from populace.analysis.experiment.reach import read_reach
     from populace.core.errors import SetupError
     from populace.sim.experiment.merge import write_pair
     from populace.sim.runfile.reader import open_hub_or_run

@@ -12,7 +12,7 @@ from populace.personas.formats.importing import FileReport, import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.verdicts import undo_rule
+from populace.personas.hub.rewrites import undo_rule
 from populace.personas.rules import Policy
 from populace.personas.rules.personal import key_path, use_key
 

@@ -21,7 +21,7 @@ from populace.personas.hub.dedup import (
     without_vector,
 )
 from populace.personas.hub.file import HubFile, create_hub, open_hub
-from populace.personas.hub.verdicts import undo_stage
+from populace.personas.hub.rewrites import undo_stage
 from populace.personas.persona import Persona
 from populace.sim.runfile.database import make_schema
 

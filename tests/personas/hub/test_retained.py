@@ -18,8 +18,7 @@ from populace.personas.hub.dedup import dedup_embedded, dedup_hub
 from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.queries import RETAINED
-from populace.personas.hub.rewrites import reconcile
-from populace.personas.hub.verdicts import undo_rule
+from populace.personas.hub.rewrites import reconcile, undo_rule
 from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select

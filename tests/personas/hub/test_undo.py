@@ -8,7 +8,7 @@ from hub_people import reject
 
 from populace.core.errors import SetupError
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.verdicts import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
+from populace.personas.hub.rewrites import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
 
 ONE, TWO, THREE = "aaaa0000", "aaaa1111", "bbbb2222"
 

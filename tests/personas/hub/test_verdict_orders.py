@@ -19,8 +19,7 @@ from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import describe_hub, make_hub_schema
 from populace.personas.hub.queries import REJECTED, RETAINED
-from populace.personas.hub.rewrites import TEXT_HASHES
-from populace.personas.hub.verdicts import undo_persona, undo_rule, undo_stage
+from populace.personas.hub.rewrites import TEXT_HASHES, undo_persona, undo_rule, undo_stage
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 

@@ -12,7 +12,7 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub, read_hub, rewrites
 from populace.personas.hub.check import judge_people
-from populace.personas.hub.verdicts import undo_rule
+from populace.personas.hub.rewrites import undo_rule
 from populace.personas.persona import content_id
 from populace.personas.rules import Policy
 

@@ -13,7 +13,7 @@ from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.merge import merge_hubs
-from populace.personas.hub.verdicts import undo_rule
+from populace.personas.hub.rewrites import undo_rule
 from populace.personas.rules import PERSONAL_RULE, Policy
 from populace.personas.rules.personal import key_path, pseudonym, use_key
 
