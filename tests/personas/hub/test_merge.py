@@ -126,7 +126,7 @@ def test_of_several_verdicts_on_one_persona_the_most_similar_stands(make: Make, 
     assert named(out, _VERDICTS) == [("z", "y", 0.97, False)]
 
 
-@holds(st.lists(st.permutations("vwxyz"), min_size=2, max_size=3), st.data(), few=2, many=20)
+@holds(st.lists(st.permutations("vwxyz"), min_size=2, max_size=3), st.data(), few=2, many=10)
 def test_no_verdicts_ever_lead_in_a_circle(
     make: Make, tmp_path: Path, orders: list[list[str]], data: st.DataObject
 ) -> None:

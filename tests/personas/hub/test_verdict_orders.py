@@ -139,7 +139,7 @@ def check_sound(hub: HubFile) -> None:
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
     st.lists(COMMANDS, max_size=6),
     few=3,
-    many=20,
+    many=10,
 )
 def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all_away(
     tmp_path: Path, texts: list[str], commands: list[tuple[str, Any]]
@@ -159,7 +159,7 @@ def test_in_any_order_one_of_each_near_duplicates_stands_unless_rules_turned_all
     st.sampled_from(CHECKS),
     st.booleans(),
     few=3,
-    many=20,
+    many=10,
 )
 def test_dedup_before_check_and_after_it_leave_the_same_people(
     tmp_path: Path, texts: list[str], options: dict[str, Any], is_undone: bool
@@ -181,7 +181,7 @@ def test_dedup_before_check_and_after_it_leave_the_same_people(
     st.lists(st.sampled_from(TEXTS), min_size=1, max_size=12, unique=True),
     st.sampled_from(("first_person", "second_person")),
     few=3,
-    many=20,
+    many=10,
 )
 def test_an_undone_rule_leaves_nothing_of_what_it_did_and_redone_does_it_again(
     tmp_path: Path, texts: list[str], rule: str
