@@ -9,7 +9,7 @@ from sys import intern
 from typing import ClassVar, Literal
 
 from ..core.text import words
-from .embedding.models import Vector, cosine, unit
+from .embedding.vectors import Vector, cosine, unit
 
 #: What a note is of: news, what the agent did or said, what it was told, what it concluded, what it means to do.
 type NoteKind = Literal["seen", "said", "heard", "reflection", "plan"]

@@ -1,4 +1,4 @@
-"""Stages around a turn: finding things out by tools (ReAct, Yao et al. 2023), planning, and reflecting.
+"""A stage in which an agent finds things out by tools before it acts: the mind `react` (Yao et al. 2023).
 
     agent ──► a tool was chosen ──► tools (LangGraph's ToolNode) ──► agent
       └─────► an action was chosen, or nothing usable: the end
@@ -12,7 +12,7 @@ same for the same arguments: a resumed run calls them again.
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NotRequired, TypedDict, cast, get_type_hints
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
@@ -22,33 +22,20 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.runtime import get_runtime
-from pydantic import Field, StringConstraints, create_model
+from pydantic import Field, create_model
 
 from ..core.errors import SetupError, hook
-from ..core.model import Answer, AnswerSchema, FrozenModel, RequestContext, strict_schema
+from ..core.model import Answer, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import check_actions, described_actions
 from .actions import Action, Novelty, dump_json
-from .memory import MemoryNote
-from .mind import Deliberation, MindContext, MindState, MissedStage, Stage, drafted
+from .mind import Deliberation, MindContext, MindState, Stage, drafted
 from .observation import Observation
-from .turn_prompt import (
-    Asides,
-    TurnAnswer,
-    fitted,
-    followed,
-    named_language,
-    named_posts,
-    phrase_of,
-    refused_length,
-    turn_prompt,
-    turn_schema,
-)
+from .turn_prompt import Asides, TurnAnswer, fitted, followed, phrase_of, refused_length, turn_prompt, turn_schema
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
     from langgraph.runtime import Runtime
-
 
 _ROOM = __package__ or "populace.agents"
 
@@ -281,110 +268,3 @@ def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
     return StructuredTool.from_function(
         coroutine=run, name=call.name, description=call.__doc__, args_schema=arguments, infer_schema=False
     )
-
-
-#: Most insights of one reflection.
-_INSIGHTS = 3
-
-_Sentences = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=400)]
-
-
-class Plan(FrozenModel):
-    """What a person means to do."""
-
-    text: _Sentences = Field(description="One to three things, in the order in which they come, in short sentences.")
-
-
-class Insight(FrozenModel):
-    """What a person concludes."""
-
-    text: _Sentences = Field(description="The conclusion, in one sentence.")
-    importance: int = Field(ge=1, le=10, description="How much it matters to this person.")
-
-
-class Reflection(FrozenModel):
-    """What a person concludes from what they noted."""
-
-    insights: list[Insight] = Field(min_length=1, max_length=_INSIGHTS)
-
-
-_PLAN = AnswerSchema("plan", strict_schema(Plan.model_json_schema()), Plan.model_validate)
-_REFLECTION = AnswerSchema("reflect", strict_schema(Reflection.model_json_schema()), Reflection.model_validate)
-
-
-async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask what the agent means to do if a plan is due.
-
-    The answer becomes a note, and part of the observation that the next stages see.
-    """
-    observation = state["observation"]
-    if not observation.plan_ahead:
-        return {}
-    answer = await _asked(partial(plan_prompt, world=runtime.context.world), _PLAN, state, runtime)
-    if answer.value is None:
-        return {"missed": (*state.get("missed", ()), _missed("plan", answer))}
-    text = answer.value.text
-    planned = replace(observation, plan=text, plan_time="", plan_ahead=0)
-    return {
-        "observation": planned,
-        "shown": planned,
-        "notes": (*state.get("notes", ()), MemoryNote(text, "plan")),
-    }
-
-
-async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Ask what the agent concludes from its notes if a reflection is due. The answer becomes up to three notes."""
-    if not state["observation"].reflects_on:
-        return {}
-    answer = await _asked(partial(reflect_prompt, world=runtime.context.world), _REFLECTION, state, runtime)
-    if answer.value is None:
-        return {"missed": (*state.get("missed", ()), _missed("reflect", answer))}
-    insights = (MemoryNote(one.text, "reflection", one.importance) for one in answer.value.insights)
-    return {"notes": (*state.get("notes", ()), *insights)}
-
-
-def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
-    """Build the request for a plan for as many steps as the observation says."""
-    template, steps = load_prompt(_ROOM, "plan"), observation.plan_ahead
-    return template.render(
-        world=fence("world", world),
-        persona=fence("persona", observation.persona),
-        observation=observation.text,
-        posts=named_posts(template, observation),
-        steps=phrase_of(template, "steps", "one" if steps == 1 else "several", number=str(steps)),
-        language=named_language(template, observation.language),
-    )
-
-
-def reflect_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
-    """Build the request for conclusions from the notes that the observation holds."""
-    template = load_prompt(_ROOM, "reflect")
-    return template.render(
-        world=fence("world", world),
-        persona=fence("persona", observation.persona),
-        # As an observation of nothing else, so that notes are cut in the same way.
-        notes=observation.text,
-        language=named_language(template, observation.language),
-    )
-
-
-async def _asked[T](
-    render: partial[RenderedPrompt], schema: AnswerSchema[T], state: MindState, runtime: "Runtime[MindContext]"
-) -> Answer[T]:
-    observation, most = state["observation"], runtime.context.prompt_tokens
-    if schema is _REFLECTION:
-        observation = Observation(
-            observation.agent,
-            observation.persona,
-            "",
-            memories=observation.reflects_on,
-            language=observation.language,
-            item_length=observation.item_length,
-        )
-    prompt = render(fitted(observation, render, most))
-    refused: Answer[T] | None = refused_length(prompt, most)
-    return refused or await runtime.context.model.ask(prompt, schema, state["request_context"])
-
-
-def _missed(stage: str, answer: Answer[Any]) -> MissedStage:
-    return MissedStage(stage, answer.outcome, answer.reason, answer.attempts)

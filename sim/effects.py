@@ -29,7 +29,7 @@ from .scenario import Visit
 from .state import SocietyState, changed_states, told_time
 
 if TYPE_CHECKING:
-    from ..agents.embedding.models import Vector
+    from ..agents.embedding.vectors import Vector
 
 
 class StepEffects(Protocol):

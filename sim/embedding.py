@@ -12,7 +12,8 @@ from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
 from ..agents.embedding.embedder import Lost
-from ..agents.embedding.models import EmbeddingHandle, open_embedder, text_hash
+from ..agents.embedding.models import EmbeddingHandle, open_embedder
+from ..agents.embedding.vectors import text_hash
 from ..agents.gateway.limits import Limits
 from ..core.model import Outcome, RequestContext
 from ..core.text import canonical_text

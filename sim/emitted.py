@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ..agents.actions import Action, load_json
 from ..agents.checks import CheckResult, failed, passed
-from ..agents.embedding.models import Vector
+from ..agents.embedding.vectors import Vector
 from ..agents.mind import EarlierText
 from ..core.errors import RunError, RunFileError
 from ..personas.dedup import Match, NearDuplicates

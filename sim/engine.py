@@ -31,8 +31,9 @@ from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel
 from ..core.table import Row
 from .runfile.job_rows import JobRow, Unit
+from .runfile.ledger import KnownAnswers, RunBatches, RunLedger, RunVectors, spent_before
 from .runfile.live import LiveSql
-from .runfile.runlog import KnownAnswers, RunBatches, RunLedger, RunLog, RunVectors, spent_before
+from .runfile.runlog import RunLog
 from .runfile.writer import FileChange
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from pydantic import BaseModel, Field
 
-from ..agents.embedding.models import Vector
+from ..agents.embedding.vectors import Vector
 from ..agents.gateway.budget import Budget
 from ..agents.gateway.limits import Limits
 from ..agents.turn_prompt import named_language

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..agents.actions import Action
 from ..agents.embedding.embedder import Embedded, Lost
-from ..agents.embedding.models import Vector
+from ..agents.embedding.vectors import Vector
 from ..agents.observation import (
     A_VISITOR,
     PLAYER,

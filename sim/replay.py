@@ -12,7 +12,8 @@ import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.embedder import Embedded, Lost
-from ..agents.embedding.models import EmbeddingHandle, text_hash
+from ..agents.embedding.models import EmbeddingHandle
+from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
 from ..agents.gateway.budget import Meter
@@ -35,9 +36,10 @@ from .growth.stored import recorded_source
 from .observe import PURPOSE, EmbeddingRecall
 from .runfile.database import folder_beside
 from .runfile.job_rows import FailureRow, JobRow, Unit, now, versions
+from .runfile.ledger import KNOWN_VECTORS
 from .runfile.reader import Marker, Recording, markers, open_run
 from .runfile.rows import GrowthExtensionRow, TieRow
-from .runfile.runlog import KNOWN_VECTORS, RunLog
+from .runfile.runlog import RunLog
 from .scenario import Scenario
 from .society import Repeat, Society
 from .trust import check_code

@@ -13,7 +13,7 @@ from ..agents.action_schema import novelty_of
 from ..agents.actions import dump_json, load_json
 from ..agents.observation import PLAYER
 from ..core.errors import hook, text_from
-from ..personas.growth import Judge
+from ..personas.judgement import Judge
 from ..personas.persona import RelationKind
 from ..personas.population import PersonaGraph
 from .details import KnownPeople, StoredTables

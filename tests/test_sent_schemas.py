@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from populace.agents import react
+from populace.agents import named_mind
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action
 from populace.agents.doctor import Animal, LongText
@@ -45,15 +45,15 @@ PROMPT = RenderedPrompt("p", 1, (("user", "Speak."),))
 NOT_STRICT = frozenset({"minLength", "maxLength", "uniqueItems"})
 MODELS = (
     *(Animal, LongText, ProblemReview, Line, Response, CanonFinding, _AnsweredElite, Step, Comparison, InterviewReply),
-    *(WrittenProgram, WrittenSolution, react.Plan, react.Reflection),
+    *(WrittenProgram, WrittenSolution, named_mind.Plan, named_mind.Reflection),
 )
 #: Where schemas of answers are made; what a further file makes belongs into `made`.
 MAKERS = {
     *(
         f"agents/{name}.py"
-        for name in ("action_schema", "doctor", "mind", "problem_checks", "react", "responses", "rubric")
+        for name in ("action_schema", "doctor", "mind", "named_mind", "problem_checks", "react", "responses", "rubric")
     ),
-    *(f"agents/{name}.py" for name in ("responses", "rubric", "tools", "turn_prompt")),
+    *(f"agents/{name}.py" for name in ("tools", "turn_prompt")),
     "agents/embedding/embedder.py",  # whose schema is not sent
     "personas/text_to_persona.py",
     *(f"personas/profiles/{name}.py" for name in ("biography", "profile")),

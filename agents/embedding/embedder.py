@@ -26,7 +26,8 @@ from ..gateway.call import AnswerStore, Call, Ledger
 from ..gateway.client import ModelClient
 from ..gateway.limits import Backoff, Limits
 from ..gateway.request import Endpoint, ModelRequest, PendingRequest
-from .models import EmbeddingHandle, ModelVectors, Vector, VectorReply, VectorStore, text_hash
+from .models import EmbeddingHandle
+from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash
 
 #: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
 _BYTES = 3

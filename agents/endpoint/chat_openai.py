@@ -16,9 +16,10 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from ...core.model import Outcome
 from .errors import MOST_BYTES, MOST_TOKENS, FieldReader, RequestError, parse_object
-from .http_client import LONGEST_CALL, HttpClient, HttpConnection, HttpReply, SilenceLimit, StreamedReply
+from .http_client import HttpClient, HttpConnection, HttpReply, StreamedReply
 from .local_server import LocalServer
 from .response import REASONING_FIELDS, TokenCounts, response_of
+from .silence import LONGEST_CALL, SilenceLimit
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 

@@ -2,16 +2,14 @@
 
 import asyncio
 import json
-import math
 import os
 from base64 import b64encode
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from sys import getsizeof
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -24,91 +22,7 @@ from ...core.model import Outcome
 from .addresses import KeyRedactor, is_loopback, public_address
 from .errors import MOST_BYTES, RequestError, check_for_error, error_of_status, parse_object, too_large, words_of
 from .response import LOOP, REASONING_FIELDS, RateLimitHeaders, read_rate_limits
-
-#: Seconds that a call may take, however fast its answer is written.
-LONGEST_CALL = 3600.0
-#: Without a piece of the answer, comments that keep the connection alive count for so many times the silence allowed.
-_KEPT_ALIVE = 10
-#: Seconds that an endpoint may take to close a stream whose answer is complete.
-_TO_CLOSE = 5.0
-
-
-class SilenceLimit:
-    """As a context manager, raises `TimeoutError` in its block after so many seconds without a sign of life.
-
-    Each piece of the answer starts the count again. Until the first one, so does a piece that the endpoint writes for
-    another call: this one waits in the endpoint's queue.
-    """
-
-    def __init__(
-        self,
-        seconds: float,
-        *,
-        last_of_all: Callable[[], float] = lambda: -math.inf,
-        on_pieces: Callable[[int], None] | None = None,
-    ) -> None:
-        """Take `last_of_all`, which gives the time of the endpoint's last piece for any call.
-
-        `on_pieces` is told the number of new pieces.
-        """
-        self.seconds = seconds
-        self._last_of_all = last_of_all
-        self._on_pieces = on_pieces
-        self._timeout = asyncio.timeout(None)
-        self._has_written = False
-        self._started = self._written = self._heard = 0.0
-        self._timer: asyncio.TimerHandle | None = None
-
-    async def __aenter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        self._started = self._written = self._heard = self._loop.time()
-        await self._timeout.__aenter__()
-        self._check()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        await self._timeout.__aexit__(kind, error, trace)
-
-    @property
-    def reason(self) -> str:
-        """Why the call was ended, in one sentence."""
-        if self._loop.time() >= self._started + LONGEST_CALL:
-            return f"The answer was not complete after {LONGEST_CALL:g} seconds."
-        if self._has_written:
-            return f"Nothing more of the answer came for {self.seconds:g} seconds."
-        return f"No answer came within {self.seconds:g} seconds."
-
-    def note(self, pieces: int) -> None:
-        """Record that bytes came, with this many pieces of the answer in them."""
-        now = self._loop.time()
-        if pieces:
-            self._has_written = True
-            self._written = now
-            if self._on_pieces is not None:
-                self._on_pieces(pieces)
-        if now - self._written <= _KEPT_ALIVE * self.seconds:
-            self._heard = now
-
-    def shorten(self) -> None:
-        """Wait only briefly from now on, because the answer is complete."""
-        if self.seconds > _TO_CLOSE:
-            self.seconds = _TO_CLOSE
-            self._check()
-
-    def _check(self) -> None:
-        since = self._heard if self._has_written else max(self._heard, self._last_of_all())
-        due = min(since + self.seconds, self._started + LONGEST_CALL)
-        if self._timer is not None:
-            self._timer.cancel()
-        if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._check)
-        else:
-            self._timeout.reschedule(self._loop.time())
-
+from .silence import SilenceLimit
 
 _TEXTS = ("content", "refusal", *REASONING_FIELDS)
 _HEADS = ("id", "model", "system_fingerprint", "service_tier")

@@ -24,9 +24,9 @@ from ...core.errors import PausedError, SetupError, parameter
 from ...core.model import HUMAN, Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import TRANSIENT, RequestError
-from ..endpoint.http_client import LONGEST_CALL, SilenceLimit
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
+from ..endpoint.silence import LONGEST_CALL, SilenceLimit
 from .budget import Budget, CallKind, Meter, Prices
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request

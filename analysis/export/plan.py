@@ -12,7 +12,7 @@ from ...core.arrow import duckdb_type, set_column, take, to_rows
 from ...core.database import quote_name, quote_text
 from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
-from ...personas.growth import Redaction
+from ...personas.judgement import Redaction
 from ...personas.rules.personal import Pseudonyms, find_record_names, personal_changes
 from .options import DatasetOptions, PersonalPolicy, SplitReport, Target, choose_sides, split_sources
 from .shapes import TRAINING, DatasetFormat, Recipe, RowShape, find_recipes, parse_payload

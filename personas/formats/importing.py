@@ -31,12 +31,12 @@ from ...core.readers import (
     open_table,
 )
 from ...core.writers import json_text
-from ..growth import Judge, RuleResultRow
 from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import RETURNED, count, registered
 from ..hub.redaction import SAMPLE, NamesOf, attribute_rows, check_key, judged_attributes
 from ..hub.rewrites import add_rule_results, reconcile, rule_result_rows
+from ..judgement import Judge, RuleResultRow
 from ..persona import RelationKind
 from ..profiles.profile import Profile, profile_of_columns
 from ..rules import Policy, personal_judge, quality_judge

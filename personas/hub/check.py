@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from ...core.errors import SetupError, parameter
-from ..growth import Judge, RuleResultRow
+from ..judgement import Judge, RuleResultRow
 from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from ..rules.personal import Pseudonyms
 from .file import HubFile

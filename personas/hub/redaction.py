@@ -11,7 +11,7 @@ import duckdb
 
 from ...core.arrow import iter_batches, take, to_rows
 from ...core.errors import SetupError, parameter
-from ..growth import Redaction, RuleResultRow, with_redactions
+from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.personal import Pseudonyms, find_record_names, key_path

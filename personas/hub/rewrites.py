@@ -21,7 +21,7 @@ from ..dedup import STAGE, DedupMethod, Duplicates
 from ..dedup.near_duplicates import find_in_blocks, near_any
 from ..dedup.vectors import COSINE, find_similar_vectors, units
 from ..dedup.word_sets import iter_blocks
-from ..growth import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
+from ..judgement import Judge, Judgement, RuleResultRow, judge_persona, with_redactions
 from ..persona import Persona, content_id
 from ..rules import PERSONAL_RULE, Policy, personal_judge
 from ..rules.personal import Pseudonyms

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.table import ALL, table
-from ..growth import RuleResultRow
+from ..judgement import RuleResultRow
 
 
 @table("passages", key="passage", fork=ALL)

@@ -17,7 +17,7 @@ from string import ascii_uppercase
 
 from ...core.errors import SetupError, parameter
 from ...core.files import make_file
-from ..growth import Judge, Redaction, RuleResult
+from ..judgement import Judge, Redaction, RuleResult
 from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
 from .languages import MARKS, folded, invented_parts, is_invented, name_words

@@ -9,7 +9,7 @@ from arro3.core import ChunkedArray, Table
 
 from ...core.arrow import engine, make_array, make_table, set_column
 from ...core.text import UNSPACED, canonical_text, word_list, words
-from ..growth import Judge, RuleResult
+from ..judgement import Judge, RuleResult
 from .contacts import KINDS
 from .languages import (
     beginning,

@@ -17,8 +17,8 @@ from ...agents.observation import PLAYER
 from ...core.errors import hook
 from ...core.model import Answer, PersonaModel, RequestContext
 from ...core.table import RowBuffer
-from ...personas.growth import judge_persona
 from ...personas.hub.tables import PersonaRow
+from ...personas.judgement import judge_persona
 from ...personas.persona import Persona, RelationKind
 from ...personas.text_to_persona import Relative, persona_to_persona
 from ..details import KnownPeople

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Unpack
 from arro3.core import RecordBatchReader
 
 from ...agents.embedding.embedder import Batching
-from ...agents.embedding.models import text_hash
+from ...agents.embedding.vectors import text_hash
 from ...agents.endpoint.models import ModelHandle, open_model
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import SAMPLING

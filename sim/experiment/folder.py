@@ -35,8 +35,8 @@ from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.network.spec import parse_network
 from ..engine import INTERRUPTED, Progress, SilentProgress
 from ..growth import Growth
+from ..runfile.ledger import SPENT
 from ..runfile.reader import open_run
-from ..runfile.runlog import SPENT
 from ..scenario import GrowthOnly, Scenario, check_answers, check_interventions, check_surveys
 from ..settling import checked_mind
 from ..society import Society

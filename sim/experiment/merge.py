@@ -19,8 +19,8 @@ from ...core.database import CONFIG
 from ...core.errors import SetupError
 from ...core.files import whole_file
 from ...personas.hub.queries import registered
+from ..runfile.ledger import SPENT
 from ..runfile.reader import QueryError, RunReader, open_run
-from ..runfile.runlog import SPENT
 from ..scenario import Scenario
 from .design import Experiment
 

@@ -15,18 +15,16 @@ from ...core.table import Row
 from ...personas.growth import (
     HopResult,
     NoveltyWindow,
-    RuleResult,
-    RuleResultRow,
     absorb,
     most_per_origin,
     offer_known,
     plan_hop,
     questions_between_checks,
-    with_redactions,
 )
 from ...personas.hub import Hub
 from ...personas.hub.details import details_of, write_details
 from ...personas.hub.tables import PassageRow
+from ...personas.judgement import RuleResult, RuleResultRow, with_redactions
 from ...personas.persona import Passage, Persona, content_id
 from ...personas.population import Population
 from ...personas.rules import Policy

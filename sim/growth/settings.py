@@ -17,10 +17,11 @@ from ...core.errors import SetupError, parameter
 from ...core.inputs import parse_language
 from ...core.model import Answer, FrozenModel, PersonaModel, RequestContext, Spec
 from ...core.query import Params
-from ...personas.growth import LEAST_YIELD, MOST_HOPS, FrontierChoice, Judge
+from ...personas.growth import LEAST_YIELD, MOST_HOPS, FrontierChoice
 from ...personas.hub import Hub, read_hub
 from ...personas.hub.read import Draw, DrawSpec, draw_from
 from ...personas.hub.tables import PassageRow
+from ...personas.judgement import Judge
 from ...personas.persona import Passage, Persona, RelationKind, shipped_passages
 from ...personas.rules import Policy, personal_judge, quality_judge
 from ...personas.rules.personal import Pseudonyms

@@ -11,12 +11,13 @@ from ...agents.gateway.limits import Limits
 from ...core.errors import RunFileError, SetupError, parameter
 from ...core.files import remove_database
 from ...personas.dedup import Verdict
-from ...personas.growth import HopResult, RuleResultRow
+from ...personas.growth import HopResult
 from ...personas.hub import Hub
 from ...personas.hub.details import TargetShare, Weighting, read_all_details
 from ...personas.hub.file import check_hub
 from ...personas.hub.queries import REJECTED
 from ...personas.hub.tables import DuplicateRow, PassageRow, PersonaRow, RelationRow
+from ...personas.judgement import RuleResultRow
 from ...personas.persona import Passage, Persona, Relation, RelationKind
 from ...personas.population import PersonaGraph, Population
 from ..config import Difference, RunConfig

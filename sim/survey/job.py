@@ -12,7 +12,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from ...agents.embedding.models import Vector, named_embedder, text_hash
+from ...agents.embedding.models import named_embedder
+from ...agents.embedding.vectors import Vector, text_hash
 from ...agents.gateway.budget import known_prices
 from ...core.errors import SetupError, parameter
 from ...personas.hub.tables import PersonaRow
@@ -27,9 +28,9 @@ from ..jobs.loop import run_phase
 from ..mesa import Model
 from ..resident import Resident
 from ..runfile.job_rows import JobRow
+from ..runfile.ledger import KNOWN_VECTORS
 from ..runfile.reader import FileTables, RunReader, open_made, open_run, run_of
 from ..runfile.rows import DescriptionRow
-from ..runfile.runlog import KNOWN_VECTORS
 from ..scenario import Scenario, Settings
 from ..settling import check_survey_prompts, settle, survey_room
 from ..state import SocietyState, restore_notes

@@ -22,13 +22,9 @@ from openai_vectors import DIMS, vector_of
 from tiny_gguf import write_tiny_gguf
 
 from populace.agents.embedding.embedder import Batching, Embedded, Embedder, Snippet
-from populace.agents.embedding.models import (
-    EmbeddingHandle,
-    LeanOpenAIEmbeddings,
-    check_embeddings_priced,
-    open_embedder,
-    text_hash,
-)
+from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from populace.agents.embedding.openai import LeanOpenAIEmbeddings
+from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices, known_prices
 from populace.agents.gateway.cache import AnswerCache
 from populace.agents.gateway.limits import Limits

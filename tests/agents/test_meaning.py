@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from populace.agents import open_embedder
-from populace.agents.embedding.models import Vector, cosine, unit
+from populace.agents.embedding.vectors import Vector, cosine, unit
 from populace.core.text import words
 
 ROWS = [orjson.loads(line) for line in Path(__file__).with_name("meaning_triples.jsonl").read_bytes().splitlines()]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.embedding.models import Vector
+from populace.agents.embedding.vectors import Vector
 from populace.agents.memory import Memory, MemoryStream, RecallWeights, _bm25
 
 WORDS = st.text("abcdef ", max_size=20)

@@ -1,4 +1,5 @@
-from populace.personas.growth import HopResult, RuleResult, absorb, judge_persona
+from populace.personas.growth import HopResult, absorb
+from populace.personas.judgement import RuleResult, judge_persona
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import Population
 from populace.personas.text_to_persona import Relative

@@ -15,10 +15,10 @@ from populace.core.model import RequestContext
 from populace.personas.formats.exporting import export_hub
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
-from populace.personas.growth import judge_persona
 from populace.personas.hub import create_hub, open_hub, read_hub
 from populace.personas.hub.check import judge_people
 from populace.personas.hub.dedup import dedup_hub
+from populace.personas.judgement import judge_persona
 from populace.personas.persona import Persona, content_id
 from populace.personas.profiles.profile import Tied
 from populace.personas.rules import quality_judge

@@ -13,7 +13,7 @@ from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
 from populace.agents.actions import DialogueLine
-from populace.agents.endpoint.http_client import SilenceLimit
+from populace.agents.endpoint.silence import SilenceLimit
 from populace.sim.growth import Growth
 from populace.sim.runfile.reader import FinishedRun
 from populace.sim.scenario import Scenario

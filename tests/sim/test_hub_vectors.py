@@ -9,7 +9,7 @@ from hub_people import make_hub, townsfolk
 from openai_faults import Latency
 from openai_server import OpenAIServer
 
-from populace.agents.embedding.models import text_hash
+from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, SetupError

@@ -8,7 +8,7 @@ import pytest
 from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 
-from populace.agents.embedding.models import text_hash
+from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.limits import Limits
 from populace.analysis.summary import summarise

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from populace.agents.embedding.models import Vector
+from populace.agents.embedding.vectors import Vector
 from populace.agents.gateway.call import Call
 
 

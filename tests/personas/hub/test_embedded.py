@@ -10,7 +10,7 @@ import pytest
 from hub_people import make_hub, plant_vectors
 from openai_vectors import vector_of
 
-from populace.agents.embedding.models import text_hash
+from populace.agents.embedding.vectors import text_hash
 from populace.core.errors import SetupError
 from populace.personas.hub.dedup import (
     EmbeddedReport,

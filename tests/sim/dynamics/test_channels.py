@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from populace.agents.actions import Action, ActionEffects, Instruction
+from populace.agents.named_mind import plan_prompt
 from populace.agents.observation import Observation, ShownPost
-from populace.agents.react import plan_prompt
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import HookError, SetupError
 from populace.core.text import estimated_tokens

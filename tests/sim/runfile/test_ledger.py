@@ -4,7 +4,8 @@ from pathlib import Path
 
 from populace.agents.gateway.call import Call, RecordedReply
 from populace.sim.runfile.job_rows import MarkerRow
-from populace.sim.runfile.runlog import RunLedger, RunLog
+from populace.sim.runfile.ledger import RunLedger
+from populace.sim.runfile.runlog import RunLog
 
 type MakeCall = Callable[..., Call]
 
