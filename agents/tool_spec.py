@@ -276,6 +276,8 @@ def _written(schema: Schema) -> str:
 
 #: What a model is shown, without choices: a weak one copies them.
 _EXAMPLE = "find_boat(day: str, seats: int = 4) -> list[{name: str, metres: float}]"
+#: Its arguments, and that of the example in the prompt of the task `tool`.
+SHOWN_ARGUMENTS = frozenset({"day", "seats", "by"})
 
 
 # What a model is told of lengths.

@@ -29,7 +29,7 @@ from .responses import schema_of
 from .sandbox import FunctionCall, run_code
 from .schema_fill import fill_schema, to_json
 from .text_forms import PROGRAM
-from .tool_spec import ABOUT, ToolSpec, read_signature
+from .tool_spec import ABOUT, SHOWN_ARGUMENTS, ToolSpec, read_signature
 
 if TYPE_CHECKING:
     from langchain_core.tools import StructuredTool
@@ -150,11 +150,12 @@ def _target(reference: str, root: Mapping[str, Any]) -> Any:
 class CallableTool:
     """A check: whether endpoints take the tool, by JSON Schema and the strict rules of function calling.
 
-    Each argument must be described, since a model calls the tool by its descriptions.
+    Each argument must be described, since a model calls the tool by its descriptions. None may be taken over from the
+    example that a model is shown: weak models do that.
     """
 
     name = "callable_tool"
-    version = 2
+    version = 3
     revises = True
 
     async def judge(self, action: "Action", context: CheckContext) -> CheckResult:
@@ -163,6 +164,8 @@ class CallableTool:
         told = {n: of.get("description", "") for n, of in payload["parameters"]["properties"].items()}
         bare = [name for name, about in told.items() if not about.partition("(default: ")[0].strip()]
         faults = tool_faults(payload) + [f"The argument {one!r} has no line of meaning; add it." for one in bare]
+        if len(copied := [name for name in told if name in SHOWN_ARGUMENTS]) > 1:
+            faults.append(f"The arguments {' and '.join(copied)} are those of the example; give what this tool needs.")
         return failed(" ".join(faults[:3])) if faults else passed()
 
 

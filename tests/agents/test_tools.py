@@ -62,6 +62,15 @@ async def test_a_tool_for_training_describes_each_argument_and_a_wish_need_not()
     assert (await CallableTool().judge(ToolSpec.model_validate(TOOL), cast("Any", None))).reason == ""
 
 
+async def test_a_tool_for_training_has_arguments_of_its_own() -> None:
+    signature = "cut_kite(day: str, seats: int = 4) -> float"
+    copied = TOOL | {"signature": signature, "meanings": ["day: The day.", "seats: Seats.", "returns: Metres."]}
+    said = await CallableTool().judge(ToolSpec.model_validate(copied), cast("Any", None))
+    assert said.reason == "The arguments day and seats are those of the example; give what this tool needs."
+    own = copied | {"signature": "cut_kite(day: str) -> float", "meanings": ["day: The day.", "returns: Metres."]}
+    assert (await CallableTool().judge(ToolSpec.model_validate(own), cast("Any", None))).reason == ""
+
+
 def test_a_tool_is_read_back_from_its_payload() -> None:
     read = ToolSpec.from_payload(json.loads(json.dumps(PAYLOAD)))
     assert read.payload == PAYLOAD
