@@ -148,7 +148,7 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
         "players": said(_data()["players"]["texts"]),
         "names": [],  # all that its lines name is of the world
         "hooks": [
-            {"to": one.key, "text": said(bonds.get(_LIKE.get(one.kind, one.kind), bonds["other"]))}
+            {"to": int(one.key), "text": said(bonds.get(_LIKE.get(one.kind, one.kind), bonds["other"]))}
             for one in situation.neighbours
         ],
     }
@@ -186,7 +186,7 @@ class Hook(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    to: Annotated[str, Field(description="The number of the other person, as given under neighbours")]
+    to: Annotated[int, Field(ge=1, le=6, description="The number of the other person, as given under neighbours")]
     text: Annotated[DialogueText, Field(description="What binds the two in this world, without the other's name")]
 
 
@@ -431,7 +431,7 @@ async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Ma
     action = draft.answer.value
     if not isinstance(action, Sheet) or isinstance(state["observation"].state, LockedSheet):
         return {}
-    hooks = {hook.to: hook for hook in action.hooks}
+    hooks = {str(hook.to): hook for hook in action.hooks}
     knows = tuple(
         KnownHook(persona=seen[key].agent, relation=seen[key].relation, kind=seen[key].kind, text=hook.text)
         for key, hook in hooks.items()
@@ -441,7 +441,7 @@ async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Ma
     unknown, missing = [key for key in hooks if key not in seen], [key for key in seen if key not in hooks]
     result = passed()
     if unknown:
-        result = failed(f"It has a hook to {unknown[0]!r}, who is not there.")
+        result = failed(f"It has a hook to number {unknown[0]}, who is not there.")
     elif missing:
         result = failed(f"It has hooks to {len(knows)} of {len(seen)} people.")
     return {"draft": replace(draft, answer=answer).checked("hooks", result)}

@@ -212,7 +212,7 @@ def test_every_field_is_read_for_leaks_refusals_and_what_the_world_rules_out() -
     for field, text in broken.items():
         sheet = a_sheet(**({"players": text} if field == "players" else {}))
         if field.startswith("hooks"):
-            sheet = sheet.model_copy(update={"hooks": [Hook(to="n1", text=text)]})
+            sheet = sheet.model_copy(update={"hooks": [Hook(to=1, text=text)]})
         if field.startswith("barks"):
             sheet = a_sheet(barks=BARKS | {"thanks": text})
         context = CheckContext(observation, "", cast("Any", SimpleNamespace(name="m")), cast("Any", None))
