@@ -173,7 +173,7 @@ def _read_facts(pace: RunPace, gateway: "Gateway") -> dict[str, list[str]]:
     spent = [f"{total.calls:,} calls", f"{total.input_tokens:,} {unit} in", f"{total.output_tokens:,} {unit} out"]
     return {
         "pace": _read_pace(pace, gateway, unit) if gateway.calls else [],
-        "spent": spent if gateway.calls else [],
+        "spent": spent if total.calls else [],
         "money": _read_money(total) if is_model and total.answers else [],
         "budget": _read_budget(gateway.limits, total),
         "outcomes": [f"{n:,} {one.replace('_', ' ')}" for one, n in outcomes if one is not Outcome.BUDGET],
