@@ -24,6 +24,8 @@ from .gateway.json_answer import UnreadableError, read_json_answer
 
 #: That nothing is left to say: a line of its own before the text, or behind it.
 _DONE = re.compile(r"^[\s*_`\"\[]*done(?:[\s*_`\"]*[:=][\s*_`\"]*(yes|no|true|false))?[*_`\".\]]*$", re.IGNORECASE)
+#: An answer to whether something is left to say, and no message.
+_BARE = re.compile(r"\s*(?:yes|no|true|false)\s*", re.IGNORECASE)
 _FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[\w+-]*)[^`]*$")
 _PYTHON = frozenset({"python", "py", "python3"})
 
@@ -36,6 +38,8 @@ def _read_message(text: str) -> Mapping[str, Any]:
         if header is not None and (header[1] or len(lines) == 1):
             is_done = (header[1] or "yes").lower() in ("yes", "true")
             return {"done": is_done, "text": "\n".join(lines[:place] + lines[place + 1 :])}
+    if _BARE.fullmatch(text):
+        raise ValueError(f"{text.strip()!r} is no message; write the message itself, or only `done: yes`")
     return {"done": False, "text": text}
 
 

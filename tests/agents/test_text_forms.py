@@ -74,6 +74,7 @@ def test_a_header_that_is_incomplete_is_named(answer: str) -> None:
         ("done: no\n\nAnd then?", False, "And then?"),
         ("Thanks.\n\ndone: yes", True, "Thanks."),
         ("done\nwith the dishes", False, "done\nwith the dishes"),
+        ("No.", False, "No."),
         ("I am done: yes or no?", False, "I am done: yes or no?"),
     ],
 )
@@ -120,6 +121,7 @@ def test_a_program_stands_in_its_block(text: str, program: str) -> None:
     [
         ("It is easy, just add.", CODE, Outcome.SCHEMA_MISMATCH, "no fenced block of Python"),
         ("```python\nprint(4)", CODE, Outcome.SCHEMA_MISMATCH, "not closed"),
+        ("no", LINE, Outcome.SCHEMA_MISMATCH, "'no' is no message"),
         (" \n", RESPONSE, Outcome.EMPTY, "empty"),
         ("Red \x1b[31m.", RESPONSE, Outcome.CONTROL_CHARACTERS, "U+001B"),
         ("x" * 30_000, RESPONSE, Outcome.SCHEMA_MISMATCH, "text"),
