@@ -1,9 +1,6 @@
-"""Writing the people of a hub to files: as rows, as a graph, or the whole hub as a folder; whole or not at all."""
+"""Writing the people of a hub to files, as rows or as a graph; whole or not at all."""
 
-import hashlib
-import re
-from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,263 +8,29 @@ from enum import StrEnum
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import duckdb
 import orjson
-from arro3.core import RecordBatchReader
-from pydantic import AfterValidator, Field, ValidationError
 
-from ...core.arrow import iter_batches, parquet, to_rows, write_parquet
-from ...core.database import CONFIG, make_database, quote_name, quote_text, said
-from ...core.errors import UPGRADE, SetupError, SourceError, parameter
+from ...core.arrow import iter_batches, to_rows, write_parquet
+from ...core.errors import SetupError, parameter
 from ...core.files import (
     COMPRESSIONS,
     compression_of,
-    folder_beside,
     open_compressed,
-    private_umask,
     uncompressed_suffix,
 )
-from ...core.inputs import shown
-from ...core.model import FrozenModel
-from ...core.readers import hash_file
 from ...core.text import legible
 from ...core.writers import (
-    check_folder,
     check_free,
-    explain_write_errors,
     json_text,
     write_csv,
     write_jsonl,
     write_new_file,
 )
-from ..hub.file import HUB_VERSION, HubFile, check_hub, fold_duplicates, hub_version
-from ..hub.queries import count, registered
+from ..hub.file import HubFile, fold_duplicates
 from .people import GRAPH_NAMES, ExportedPeople, Extra
-
-MANIFEST = "manifest.json"
-#: The version of the folder's own format.
-_FORMAT = 1
-#: As in every hub.
-_BLOCK = 65_536
-#: Types that Parquet holds as they are, with lists of them; all others go through text.
-_PLAIN = re.compile(
-    r"(BOOLEAN|U?TINYINT|U?SMALLINT|U?INTEGER|U?BIGINT|FLOAT|DOUBLE|VARCHAR|BLOB|DATE|TIMESTAMP)(\[[0-9]*\])*"
-)
-_FILE = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.parquet$"
-_HERE = "database_name = current_database() AND schema_name = 'main'"
-_TABLES = f"SELECT table_name, sql FROM duckdb_tables() WHERE {_HERE} AND NOT temporary ORDER BY table_oid"  # noqa: S608
-_SQL = {
-    "sequences": f"SELECT sql FROM duckdb_sequences() WHERE {_HERE} ORDER BY sequence_oid",  # noqa: S608
-    "indexes": f"SELECT sql FROM duckdb_indexes() WHERE {_HERE} AND sql IS NOT NULL ORDER BY index_oid",  # noqa: S608
-    "views": f"SELECT sql FROM duckdb_views() WHERE {_HERE} AND NOT internal ORDER BY view_oid",  # noqa: S608
-}
-_COMMENTS = f"""
-SELECT 'TABLE' AS kind, table_name AS name, NULL AS col, comment FROM duckdb_tables() WHERE {_HERE}
-UNION ALL SELECT 'VIEW', view_name, NULL, comment FROM duckdb_views() WHERE {_HERE} AND NOT internal
-UNION ALL SELECT 'COLUMN', table_name, column_name, comment FROM duckdb_columns() WHERE {_HERE} AND NOT internal
-"""  # noqa: S608 - our own words
-
-
-def _check_creation(sql: str) -> str:
-    try:
-        if [one.type for one in duckdb.extract_statements(sql)] == [duckdb.StatementType.CREATE]:
-            return sql
-    except duckdb.Error:
-        pass
-    raise ValueError("not one statement that creates something")
-
-
-#: Statements that make one thing of the schema, and nothing else.
-_ONE = AfterValidator(_check_creation)
-type _Sequence = Annotated[str, Field(pattern="^CREATE SEQUENCE "), _ONE]
-type _Table = Annotated[str, Field(pattern="^CREATE TABLE "), _ONE]
-type _Index = Annotated[str, Field(pattern="^CREATE (UNIQUE )?INDEX "), _ONE]
-type _View = Annotated[str, Field(pattern="^CREATE VIEW "), _ONE]
-
-
-class _FolderTable(FrozenModel):
-    name: str
-    sql: _Table
-    file: Annotated[str, Field(pattern=_FILE)]
-    rows: int
-    sha256: str
-
-
-class _Comment(FrozenModel):
-    kind: Literal["TABLE", "VIEW", "COLUMN"]
-    name: str
-    column: str | None
-    comment: str
-
-
-class _Manifest(FrozenModel):
-    populace: Literal["hub"] = "hub"
-    format: int
-    schema_version: int
-    notice: str | None
-    sequences: tuple[_Sequence, ...]
-    tables: tuple[_FolderTable, ...]
-    indexes: tuple[_Index, ...]
-    views: tuple[_View, ...]
-    comments: tuple[_Comment, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FolderReport:
-    """What a folder brought into a new hub."""
-
-    path: Path
-    people: int
-    #: Rows by table.
-    rows: Mapping[str, int]
-
-
-def write_hub_folder(hub: HubFile, path: Path, *, notice: str | None) -> dict[str, int]:
-    """Write all tables of a hub to a new folder, and return the number of rows of each.
-
-    The folder appears only once it is complete. Raises `SetupError` if there is something at `path`, and `StorageError`
-    if it cannot be written.
-    """
-    check_free(path)
-    with explain_write_errors(path), folder_beside(path.absolute()) as beside, private_umask(path):
-        part = beside / "hub"
-        part.mkdir()
-        tables = tuple(_write_table(hub.con, name, sql, part) for name, sql in hub.con.execute(_TABLES).fetchall())
-        made = {kind: tuple(sql for (sql,) in hub.con.execute(query).fetchall()) for kind, query in _SQL.items()}
-        comments = tuple(
-            _Comment(kind=kind, name=name, column=column, comment=comment)
-            for kind, name, column, comment in hub.con.execute(_COMMENTS).fetchall()
-            if comment is not None
-        )
-        manifest = _Manifest(
-            format=_FORMAT, schema_version=hub_version(hub.con), notice=notice, tables=tables, comments=comments, **made
-        )
-        (part / MANIFEST).write_bytes(orjson.dumps(manifest.model_dump(), option=orjson.OPT_INDENT_2) + b"\n")
-        part.rename(path)
-    return {table.name: table.rows for table in tables}
-
-
-def import_hub_folder(folder: Path, out: Path) -> FolderReport:
-    """Make a new hub, equal to the one that was written to a folder.
-
-    The hub appears only once it is complete. Raises `SourceError` for a folder without a manifest, for one that another
-    program or a newer Populace wrote, and for files that differ from the manifest. Raises `SetupError` if there is
-    something at `out`.
-    """
-    manifest = _read_manifest(folder)
-    if out.exists():
-        raise SetupError(
-            f"{str(out)!r} exists already, and a whole hub is imported as a new one; give another path, "
-            "and unite the two with `populace hub merge`."
-        )
-    for table in manifest.tables:
-        _check_file(folder, table)
-
-    def fill(con: duckdb.DuckDBPyConnection) -> None:
-        try:
-            _fill_hub(con, folder, manifest)
-            check_hub(con, str(folder))
-        except (duckdb.BinderException, duckdb.CatalogException, duckdb.ConversionException, ValueError) as error:
-            raise SourceError(
-                f"{str(folder)!r} does not make a hub: {said(error)}; export the hub once more."
-            ) from error
-
-    check_folder(out)
-    with explain_write_errors(out):
-        # The folder has a schema of its own.
-        make_database(out, lambda con: None, block_size=_BLOCK, fill=fill)
-    rows = {table.name: table.rows for table in manifest.tables}
-    return FolderReport(out, rows["personas"], rows)
-
-
-def _write_table(con: duckdb.DuckDBPyConnection, name: str, sql: str, folder: Path) -> _FolderTable:
-    file = (
-        f"{name}.parquet"
-        if re.fullmatch(_FILE, f"{name}.parquet")
-        else f"{hashlib.sha256(name.encode()).hexdigest()}.parquet"
-    )
-    columns = con.execute(f"DESCRIBE {quote_name(name)}").fetchall()
-    selected = ", ".join(
-        quote_name(column) + ("" if _PLAIN.fullmatch(kind) else f"::VARCHAR AS {quote_name(column)}")
-        for column, kind, *_ in columns
-    )
-    # In the order of arrival: the first of several rows is the one that counts.
-    write_parquet(con.sql(f"SELECT {selected} FROM {quote_name(name)} ORDER BY rowid"), folder / file)  # noqa: S608
-    rows = count(con, f"SELECT count(*) FROM {quote_name(name)}")  # noqa: S608
-    return _FolderTable(name=name, sql=sql, file=file, rows=rows, sha256=hash_file(folder / file)[0])
-
-
-def _read_manifest(folder: Path) -> _Manifest:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise SourceError(
-            f"{str(folder)!r} is a folder without {MANIFEST}; give a file, or a folder that "
-            "`populace hub export --format hub` has written."
-        )
-    try:
-        held = orjson.loads(path.read_bytes())
-        if not isinstance(held, dict) or held.get("populace") != "hub":
-            raise SourceError(
-                f"{str(path)!r} is no manifest of a hub; give a folder that `populace hub export` has written."
-            )
-        for name, known in (("format", _FORMAT), ("schema_version", HUB_VERSION)):
-            version = held.get(name)
-            if isinstance(version, int) and version > known:
-                raise SourceError(
-                    f"{str(path)!r} has {name} {version} and this Populace knows versions up to {known}; {UPGRADE}."
-                )
-        return _Manifest.model_validate(held, strict=False)
-    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
-        why = str(error)
-        if isinstance(error, ValidationError):
-            first = error.errors(include_url=False)[0]
-            why = f"{'.'.join(map(str, first['loc']))} is {shown(first['input'])}"
-        raise SourceError(f"{str(path)!r} is damaged: {why}; export the hub once more.") from error
-
-
-def _check_file(folder: Path, table: _FolderTable) -> None:
-    path = folder / table.file
-    if not path.is_file():
-        raise SourceError(f"{str(path)!r} is missing, which {MANIFEST} names; export the hub once more.")
-    if hash_file(path)[0] != table.sha256:
-        raise SourceError(f"{str(path)!r} is not as {MANIFEST} has it; export the hub once more.")
-
-
-def _fill_hub(con: duckdb.DuckDBPyConnection, folder: Path, manifest: _Manifest) -> None:
-    for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
-        con.execute(sql)
-    for table in manifest.tables:
-        with parquet(folder / table.file) as rows, registered(con, RecordBatchReader.from_arrow(rows), "restored"):
-            con.execute(f"INSERT INTO {quote_name(table.name)} BY NAME FROM restored")
-    for sql in (*manifest.indexes, *_in_order(manifest)):
-        con.execute(sql)
-    for one in manifest.comments:
-        name = quote_name(one.name) + ("" if one.column is None else f".{quote_name(one.column)}")
-        con.execute(f"COMMENT ON {one.kind} {name} IS {quote_text(one.comment)}")
-
-
-def _in_order(manifest: _Manifest) -> Sequence[str]:
-    """Sort the views, each after those that it uses: a replaced view comes after its users in the catalogue."""
-    ordered, waiting, failed = list[str](), deque(manifest.views), 0
-    with duckdb.connect(config=dict(CONFIG)) as con:  # a statement that fails would end the transaction of the hub's
-        for sql in (*manifest.sequences, *(table.sql for table in manifest.tables)):
-            con.execute(sql)
-        while waiting:
-            sql = waiting.popleft()
-            try:
-                con.execute(sql)
-            except (duckdb.CatalogException, duckdb.BinderException):
-                if failed == len(waiting):
-                    raise
-                waiting.append(sql)
-                failed += 1
-            else:
-                ordered.append(sql)
-                failed = 0
-    return ordered
-
 
 #: Near-duplicates and people rejected who are exported themselves keep their ties.
 _FOLDED = """
@@ -332,8 +95,6 @@ class ExportFormat(StrEnum):
     GRAPHML = "graphml"
     GEXF = "gexf"
     JSON = "json"
-    #: A folder with all tables, from which `populace hub import` makes an equal hub.
-    HUB = "hub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,8 +118,6 @@ class ExportReport:
     several: int = 0
     #: Relations that could not come along, because the format has no place for them.
     left_relations: int = 0
-    #: Tables, for a folder of a whole hub.
-    tables: int = 0
 
 
 _GRAPHS = (ExportFormat.GRAPHML, ExportFormat.GEXF, ExportFormat.JSON)
@@ -381,19 +140,11 @@ def export_hub(
     has rejected are left out, unless `duplicates` is true or the selection has them. Profiles are among the columns if
     somebody has one, and the other `extras` if they are named. JSONL, CSV and Parquet have each imported column with
     its own type (see `personas.formats.people`), and relations in a second file beside them, of which a stream has
-    none. `hub` writes a folder with all that the hub holds. `notice`, the sentence to show wherever these personas are
-    shown, goes into the file if the format has a place for it. Raises `SetupError` for a file that exists, a format
-    that is unknown or has no place for the extras, an unknown selection, and if there is nobody to export. Raises
-    `StorageError` if the file cannot be written.
+    none. `notice`, the sentence to show wherever these personas are shown, goes into the file if the format has a place
+    for it. Raises `SetupError` for a file that exists, a format that is unknown, an unknown selection, and if there is
+    nobody to export. Raises `StorageError` if the file cannot be written.
     """
     chosen = format or (_by_name(out) if isinstance(out, Path) else ExportFormat.JSONL)
-    if chosen is ExportFormat.HUB:
-        if not isinstance(out, Path) or select is not None or extras:
-            raise SetupError(
-                "All that a hub holds is written to a folder; give a path, and give neither "
-                f"{parameter('select')} nor {parameter('extras')} with it."
-            )
-        return _export_whole(hub, out, notice)
     people = ExportedPeople(
         hub, select=select, duplicates=duplicates, extras=extras, reserved=GRAPH_NAMES if chosen in _GRAPHS else ()
     )
@@ -434,13 +185,6 @@ def _export_people(
     return report
 
 
-def _export_whole(hub: HubFile, path: Path, notice: str | None) -> ExportReport:
-    people = ExportedPeople(hub, duplicates=True)
-    rows = write_hub_folder(hub, path, notice=notice)
-    relations = rows.get("relations", 0)
-    return ExportReport(path, ExportFormat.HUB, people.count, relations, people.unlicensed, tables=len(rows))
-
-
 def _write_rows(batches: Iterator[Any], form: ExportFormat, file: Any, facts: Mapping[str, Any]) -> None:
     """Write batches of rows as JSONL, CSV or Parquet; Parquet has the facts in its metadata."""
     if form is not ExportFormat.PARQUET:
@@ -455,7 +199,7 @@ def _write_rows(batches: Iterator[Any], form: ExportFormat, file: Any, facts: Ma
 
 def _by_name(path: Path) -> ExportFormat:
     suffix = uncompressed_suffix(path).removeprefix(".")
-    if suffix in ExportFormat and suffix != ExportFormat.HUB:
+    if suffix in ExportFormat:
         return ExportFormat(suffix)
     formats = ", ".join(ExportFormat)
     raise SetupError(

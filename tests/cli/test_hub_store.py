@@ -180,7 +180,6 @@ def test_export_to_the_standard_output_is_rows_alone(ask: Ask, town: str, monkey
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == list(PEOPLE)
     assert said.complaint.startswith("3 people were written as jsonl.\n")
     assert ask("hub", "export", town, "-", "--format", "csv").out.startswith("id,text,origin,")
-    ask("hub", "export", town, "-", "--format", "hub").complains(2, "written to a folder")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     ask("hub", "export", town, "-", "--format", "parquet").complains(2, "nothing that a terminal can show")
 
@@ -193,14 +192,3 @@ def test_a_reader_that_goes_away_is_no_traceback(town: str, monkeypatch: pytest.
         with pytest.raises(SystemExit) as ended:
             main(["hub", "export", town, "-"])
     assert ended.value.code == 1
-
-
-def test_a_hub_and_its_folder_are_equal(ask: Ask, town: str, folder: Path) -> None:
-    said = ask("hub", "export", town, "whole", "--format", "hub")
-    assert said.out.startswith("3 people and 0 relations are in 'whole' as hub, with all ")
-    assert ask("hub", "import", "whole", "--hub", "again.duckdb").out == (
-        "'again.duckdb' is equal to the hub of 3 people that 'whole' holds.\n"
-    )
-    assert _sql("again.duckdb", "FROM personas") == _sql(town, "FROM personas")
-    ask("hub", "import", "whole", "--hub", "b.duckdb", "--licence", "MIT").complains(2, "give it alone")
-    ask("hub", "import", "whole", "--hub", "again.duckdb").complains(2, "exists already")

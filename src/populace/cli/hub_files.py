@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
 _PATH = click.Path(path_type=Path)
 _WITH = ("profiles", "biographies", "elites", "duplicates")
-_FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json", "hub")
+_FORMATS = ("jsonl", "csv", "parquet", "graphml", "gexf", "json")
 
 
 @command("export")
@@ -47,12 +47,10 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
 
     Use - as FILE for standard output. Rows keep each imported column in its own type. A column that is named like one
     of the hub's own becomes NAME_. Nested or mixed values become JSON text. Relations are in a second file beside FILE.
-    `populace hub import` reads such files as ordinary tables: only the format hub brings everything back.
+    `populace hub import` reads such files as ordinary tables; a hub as a whole is its file, which can be copied.
 
     Profiles are included if there are any; --with profiles adds their columns in any case. Lists are lists in JSONL,
     Parquet and JSON, JSON arrays in CSV, and joined by semicolons in GraphML and GEXF.
-
-    hub writes a folder with all tables; `populace hub import FOLDER --hub NEW` makes an equal hub of it.
     """
     from populace.core.errors import SetupError
     from populace.personas.formats.exporting import ExportFormat, export_hub
@@ -87,18 +85,15 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
     within = report.relations is not None and report.relations_path is None
     ties = f" and {report.relations:,} relations" if within else ""
     where = "were written" if to_stdout else f"are in {str(report.path)!r}"
-    whole = f", with all {report.tables:,} tables" if report.tables else ""
-    say(f"{report.people:,} people{ties} {where} as {report.format}{whole}.")
+    say(f"{report.people:,} people{ties} {where} as {report.format}.")
     if report.relations_path:
         say(f"{report.relations:,} relations are in {str(report.relations_path)!r}.")
     if report.left_relations:
-        say(
-            f"{report.left_relations:,} relations are not in it; write a file of rows, a graph or a whole hub for them."
-        )
+        say(f"{report.left_relations:,} relations are not in it; write a file of rows or a graph for them.")
     if report.several:
         say(
             f"{report.several:,} people were imported in several rows that differ, and stand here as in the first; "
-            "--format hub has all."
+            "the table imports has all."
         )
     if report.as_json:
         say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
@@ -140,9 +135,9 @@ def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
 @click.option("--strict", is_flag=True, help="Stop at the first row that cannot be imported.")
 @shared_option
 def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
-    """Import personas from tables, graphs or another hub.
+    """Import personas from tables or graphs.
 
-    Reads JSONL, CSV, TSV, Parquet, Arrow and JSON graph files, also compressed, and folders of `--format hub`.
+    Reads JSONL, CSV, TSV, Parquet, Arrow and JSON graph files, also compressed.
     Persona Hub's personas, task rows and elite personas, and Nemotron-Personas are recognised by their columns. In
     other tables the text is in the column text, persona, description, bio or biography, or in that of --map
     text=COLUMN; with --compose, rows without a text get one. All other columns are kept as attributes.
@@ -154,7 +149,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
     Personal data are found by patterns and context, so not all of them: contact details, numbers, full names. Quality
     rules are applied by `populace hub check`, or here if asked for.
     """
-    from populace.personas.formats.exporting import import_hub_folder
     from populace.personas.formats.importing import import_files
     from populace.personas.formats.options import ImportOptions, parse_mapping
     from populace.personas.hub.file import filled_hub
@@ -165,12 +159,6 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         source=options["source_name"],
         **{name: options[name] for name in _PASSED_ON},
     )
-    if any(path.is_dir() for path in files):
-        if len(files) > 1 or wish != ImportOptions():
-            raise click.UsageError("A folder is a whole hub; give it alone, and no option but --hub.")
-        whole = import_hub_folder(files[0], hub_path)
-        click.echo(f"{str(hub_path)!r} is equal to the hub of {whole.people:,} people that {str(files[0])!r} holds.")
-        return
     with filled_hub(hub_path) as hub, _show_progress() as progress:
         if options["key"]:
             use_key(hub_path, options["key"])
