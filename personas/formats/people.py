@@ -10,12 +10,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-import duckdb
 from arro3.core import Table
 
 from ...core.arrow import iter_batches, set_column
-from ...core.database import has_tables, said
-from ...core.errors import SetupError, SourceError
+from ...core.database import has_tables
+from ...core.errors import SetupError
 from ...core.readers import parse_json
 from ..hub.file import HubFile
 from ..hub.queries import SURVIVORS, check_selection, count
@@ -164,6 +163,9 @@ LEFT JOIN (
 ) AS r ON r.persona = p.id
 """  # noqa: S608 - our own words
 #: Who of them is exported.
+_NUMBERS = """
+SELECT count(*), count(*) - count(licence), count(*) FILTER (several), count(licences) FROM exported_kept
+"""
 _RETAINED = "duplicate_of IS NULL AND rejected IS NULL"
 _CHOSEN = "id IN (SELECT persona FROM exported_selected)"
 _STRUCTURE = """
@@ -179,8 +181,7 @@ class ExportedPeople:
     """The people that were asked for, in order of arrival, as batches of rows; also the view `exported_kept`.
 
     Profiles are among the `extras` if anybody has one. Imported columns are called otherwise where their names are the
-    hub's own or `reserved`. Raises `SetupError` for a selection or a table of extras that is not there, and
-    `SourceError` when a table is not as a hub has it.
+    hub's own or `reserved`. Raises `SetupError` for a selection or a table of extras that is not there.
     """
 
     def __init__(
@@ -203,14 +204,8 @@ class ExportedPeople:
         #: The ids that people whose description was rewritten have in exports: the hash of the text that is shown.
         rewritten = hub.con.execute("SELECT persona, text_hash FROM rewritten_people").fetchall()
         self.shown_ids: Mapping[str, str] = dict(rewritten)
-        try:
-            self._find_people(select)
-            found = "SELECT count(*), count(*) - count(licence), count(*) FILTER (several), count(licences)"
-            ((self.count, self.unlicensed, self.several, licences),) = hub.con.execute(
-                f"{found} FROM exported_kept"
-            ).fetchall()
-        except (duckdb.BinderException, duckdb.CatalogException) as error:
-            raise SourceError(f"{str(hub.path)!r} has not the tables of a hub: {said(error)}.") from error
+        self._find_people(select)
+        ((self.count, self.unlicensed, self.several, licences),) = hub.con.execute(_NUMBERS).fetchall()
         hidden = [] if duplicates else ["duplicate_of", "rejected"]
         self._hidden = ("arrival", "several", "attributes", *hidden, *(() if licences else ("licences",)))
         numbers = {extra: self._count_with(extra) for extra in {Extra.PROFILES, *extras}}

@@ -234,32 +234,12 @@ def lend_tables(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def check_hub(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` when a database holds no people, or its version of the schema cannot be read."""
+    """Raise `SourceError` for a database that holds no people, whose tables are not a hub's, or that is newer."""
     if not _has_people(con):
         raise SourceError(
             f"{path!r} is a DuckDB database but no hub, for it has no table personas; give a hub or a run file."
         )
-    there = {str(name) for (name, *_) in con.execute("DESCRIBE personas").fetchall()}
-    if missing := sorted({"id", "text"} - there):
-        raise SourceError(
-            f"{path!r} is no hub: its table personas has no column {' and no '.join(missing)}, but "
-            f"{', '.join(sorted(there))}; give a hub or a run file, or import the people from a table."
-        )
-    check_hub_version(con, path)
-
-
-def _has_people(con: duckdb.DuckDBPyConnection) -> bool:
-    if has_tables(con, "personas"):
-        with con.cursor() as own, suppress(duckdb.BinderException):  # a view has no rowid
-            own.execute("SELECT rowid FROM main.personas LIMIT 0")
-            return True
-    # The caller's transaction may have made it.
-    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchone() is not None
-
-
-def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` when a table that the hub's own would be lacks columns: such a hub can be read at most."""
-    if hub_version(con):
+    if check_hub_version(con, path):
         return
     columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
     there = {(str(table), str(column)) for table, column in con.execute(columns).fetchall()}
@@ -268,18 +248,28 @@ def check_tables(con: duckdb.DuckDBPyConnection, path: str) -> None:
     for table, column in wanted:
         if table in known and (table, column) not in there:
             raise SourceError(
-                f"{path!r} has a table {table} without the column {column} of a hub's, so nothing can be written to "
-                "it; import its people into a hub with `populace hub import`."
+                f"{path!r} has a table {table} without the column {column} of a hub's; write its people to a file such "
+                "as people.parquet, and import that with `populace hub import`."
             )
 
 
-def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> None:
-    """Raise `SourceError` for a hub of a newer version."""
+def _has_people(con: duckdb.DuckDBPyConnection) -> bool:
+    # A view has no rowid, and one that somebody else made may read files.
+    with con.cursor() as own, suppress(duckdb.BinderException, duckdb.CatalogException, duckdb.PermissionException):
+        own.execute("SELECT rowid FROM main.personas LIMIT 0")
+        return True
+    # The caller's transaction may have made it.
+    return con.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'personas'").fetchone() is not None
+
+
+def check_hub_version(con: duckdb.DuckDBPyConnection, path: str) -> int:
+    """Return the version of the hub's tables. Raises `SourceError` for a newer one."""
     if (version := hub_version(con)) > HUB_VERSION:
         raise SourceError(
             f"{path!r} has version {version} of the hub's tables and this Populace knows versions up to {HUB_VERSION}; "
             f"{UPGRADE}."
         )
+    return version
 
 
 def hub_version(con: duckdb.DuckDBPyConnection) -> int:
@@ -488,7 +478,6 @@ def _check_opened(hub: HubFile, *, write: bool) -> None:
     try:
         check_hub(hub.con, str(hub.path))
         if write:
-            check_tables(hub.con, str(hub.path))
             remove_parts(hub.path)
             hub.hold_private()
             if hub_version(hub.con) < HUB_VERSION:
@@ -504,14 +493,8 @@ def _check_opened(hub: HubFile, *, write: bool) -> None:
 
 
 def describe_hub(hub: HubFile) -> HubInfo:
-    """Describe a hub in numbers. Raises `SourceError` for a table whose columns are not a hub's."""
-    try:
-        return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceError(
-            f"{str(hub.path)!r} has not the tables of a hub: {said(error)}; "
-            "import its people into one with `populace hub import`."
-        ) from error
+    """Describe a hub in numbers."""
+    return describe(hub.path, lambda statement: hub.con.execute(statement).fetchall())
 
 
 _REPEATS = "CREATE OR REPLACE TEMP TABLE graph_folds AS {}"
@@ -535,29 +518,16 @@ def fold_duplicates(hub: HubFile) -> None:
 
     `graph_away` has the personas that a rule rejected. Graphs leave them and their ties out.
 
-    Raises `SourceError` for verdicts that lead in a circle, and for a hub whose tables lack a column.
+    Raises `SourceError` for verdicts that lead in a circle.
     """
-    if not has_tables(hub.con, "relations"):
-        raise SourceError(f"{str(hub.path)!r} has no table relations, so there is no graph; grow or import some.")
-    fetch(hub, _AWAY.format(REJECTED))
-    fetch(hub, _REPEATS.format(SURVIVORS))
+    hub.con.execute(_AWAY.format(REJECTED))
+    hub.con.execute(_REPEATS.format(SURVIVORS))
     for _ in range(_ROUNDS):
-        ((chained,),) = fetch(hub, _CHAINED)
+        ((chained,),) = hub.con.execute(_CHAINED).fetchall()
         if chained is None:
-            fetch(hub, _GONE)
+            hub.con.execute(_GONE)
             return
-        fetch(hub, _FOLLOWED)
+        hub.con.execute(_FOLLOWED)
     raise SourceError(
         f"{str(hub.path)!r}: the near-duplicate verdicts on {chained} lead in a circle; undo one of them."
     )
-
-
-def fetch(hub: HubFile, sql: str, params: object = None) -> list[tuple[object, ...]]:
-    """Fetch the rows of a statement. Raises `SourceError` if a table or column is not as a hub has it."""
-    try:
-        return hub.con.execute(sql, params).fetchall()
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceError(
-            f"The graph of {str(hub.path)!r} cannot be read: {said(error)}; "
-            "give a hub that Populace wrote, or import it."
-        ) from error

@@ -1,15 +1,12 @@
 """Merging hubs: equal texts become one persona, and all that is known of them stays."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
-from arro3.core import Table
-
 from ...core.arrow import iter_batches
-from ...core.database import check_regular, said
+from ...core.database import check_regular
 from ...core.errors import SetupError, SourceError
 from ...core.writers import write_new_file
 from ..persona import content_id
@@ -254,23 +251,16 @@ def _copy_hub(hub: HubFile, source: HubFile, number: int) -> int:
 def _copy_table(hub: HubFile, source: HubFile, table: str, given: dict[str, int]) -> None:
     if table == "personas":
         _check_ids(source)
-    for batch in _iter_batches(source, READ[table], _FEW if table == "vectors" else _ROWS):
+    for batch in iter_batches(source.con.sql(READ[table]), _FEW if table == "vectors" else _ROWS):
         with registered(hub.con, batch, "taken"):
             for statement in WRITE[table]:
                 used = {name: value for name, value in given.items() if f"${name}" in statement}
                 hub.con.execute(statement, used)
 
 
-def _iter_batches(source: HubFile, query: str, rows: int) -> Iterator[Table]:
-    try:
-        yield from iter_batches(source.con.sql(query), rows)
-    except (duckdb.BinderException, duckdb.CatalogException) as error:
-        raise SourceError(f"{str(source.path)!r} has not the tables of a hub: {said(error)}.") from error
-
-
 def _check_ids(source: HubFile) -> None:
     known = {persona for (persona,) in source.con.execute(_REWRITTEN).fetchall()}
-    for batch in _iter_batches(source, "SELECT id, text FROM personas", _ROWS):
+    for batch in iter_batches(source.con.sql("SELECT id, text FROM personas"), _ROWS):
         for persona, text in zip(*(batch.column(name).to_pylist() for name in ("id", "text")), strict=True):
             if persona != content_id(text) and persona not in known:
                 raise SourceError(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...core.arrow import Ints
 from ...core.errors import SetupError
-from ..hub.file import HubFile, fetch, fold_duplicates
+from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered
 from .network import Network
 
@@ -98,17 +98,17 @@ def _read_excerpt(hub: HubFile, *, most_people: int, most_links: int) -> Excerpt
 
     The nearest come first, the oldest first among them. Their relations come from the table `graph_ends`.
     """
-    fetch(hub, _PEOPLE, [most_people])
-    rows = fetch(hub, _LISTED)
-    people = tuple(Acquaintance(*row[:-1]) for row in rows)  # type: ignore[arg-type]
-    fetch(hub, _MEMBERS)
-    fetch(hub, _PLACES)
-    links = fetch(hub, _LINKS, [most_links])
+    hub.con.execute(_PEOPLE, [most_people])
+    rows = hub.con.execute(_LISTED).fetchall()
+    people = tuple(Acquaintance(*row[:-1]) for row in rows)
+    hub.con.execute(_MEMBERS)
+    hub.con.execute(_PLACES)
+    links = hub.con.execute(_LINKS, [most_links]).fetchall()
     return Excerpt(
         people,
-        tuple(Link(*row[:-1]) for row in links),  # type: ignore[arg-type]
-        int(str(rows[0][-1])) if rows else 0,
-        int(str(links[0][-1])) if links else 0,
+        tuple(Link(*row[:-1]) for row in links),
+        rows[0][-1] if rows else 0,
+        links[0][-1] if links else 0,
     )
 
 
@@ -119,12 +119,11 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
     """
     codes = _around_the_best(network, most_people)
     with registered(hub.con, {"code": codes}, "graph_codes"):
-        fetch(
-            hub,
+        hub.con.execute(
             "CREATE OR REPLACE TEMP TABLE graph_reached AS "
             "SELECT id, NULL::INTEGER AS distance FROM graph_people SEMI JOIN graph_codes USING (code)",
         )
-    fetch(hub, _ENDS)
+    hub.con.execute(_ENDS)
     excerpt = _read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Excerpt(excerpt.people, excerpt.links, network.people, excerpt.links_in_all)
 
@@ -134,8 +133,8 @@ def communities_of(hub: HubFile, labels: Ints) -> dict[str, int]:
 
     The excerpt is the one that `central_excerpt` read last.
     """
-    rows = fetch(hub, "SELECT shown, code FROM graph_shown JOIN graph_people USING (id)")
-    return {str(person): int(labels[int(str(code))]) for person, code in rows}
+    rows = hub.con.execute("SELECT shown, code FROM graph_shown JOIN graph_people USING (id)").fetchall()
+    return {str(person): int(labels[code]) for person, code in rows}
 
 
 def _around_the_best(network: Network, most: int) -> Ints:
@@ -186,23 +185,23 @@ def find_people(hub: HubFile, wanted: str, *, most: int = 20) -> Found:
         raise SetupError("Nobody is named; give an id, the beginning of one, or words of a description.")
     fold_duplicates(hub)
     for name in ("w.text_hash", "p.id"):
-        fetch(hub, _FOUND.format(condition=f"{name} = ?"), [wanted.strip()])
-        if fetch(hub, "FROM graph_found SEMI JOIN graph_away ON persona = id"):
+        hub.con.execute(_FOUND.format(condition=f"{name} = ?"), [wanted.strip()])
+        if hub.con.execute("FROM graph_found SEMI JOIN graph_away ON persona = id").fetchall():
             raise SetupError(
                 f"{wanted.strip()} in {str(hub.path)!r} was rejected by a rule, and is in no graph; "
                 "see the table rule_results, and `populace hub undo` with its rule."
             )
-        if found := fetch(hub, _MATCHES, [most]):
+        if found := hub.con.execute(_MATCHES, [most]).fetchall():
             break
     else:
         condition = " AND ".join(f"contains(lower(p.text), $word{n})" for n in range(len(words)))
         if len(words) == 1 and len(words[0]) >= _PREFIX:
             condition += " OR starts_with(w.text_hash, $word0) OR starts_with(p.id, $word0)"
-        fetch(hub, _FOUND.format(condition=condition), {f"word{n}": word for n, word in enumerate(words)})
-        fetch(hub, "DELETE FROM graph_found WHERE id IN (FROM graph_away)")
-        found = fetch(hub, _MATCHES, [most])
-    people = tuple(Acquaintance(*row[:-1]) for row in found)  # type: ignore[arg-type]
-    return Found(people, int(str(found[0][-1])) if found else 0)
+        hub.con.execute(_FOUND.format(condition=condition), {f"word{n}": word for n, word in enumerate(words)})
+        hub.con.execute("DELETE FROM graph_found WHERE id IN (FROM graph_away)")
+        found = hub.con.execute(_MATCHES, [most]).fetchall()
+    people = tuple(Acquaintance(*row[:-1]) for row in found)
+    return Found(people, found[0][-1] if found else 0)
 
 
 #: The greatest distance from the centre; paths between people are rarely longer.
@@ -269,14 +268,14 @@ def neighbourhood(
     found = find_people(hub, person)
     if found.total != 1:
         raise SetupError(f"There is nobody with the id {person!r} in {str(hub.path)!r}; give an id from its personas.")
-    fetch(hub, _CENTRE)
-    fetch(hub, _ENDS)
+    hub.con.execute(_CENTRE)
+    hub.con.execute(_ENDS)
     for distance in range(radius):
-        fetch(hub, _RIM, {"distance": distance})
-        fetch(hub, _TOUCHING)
-        ((added,),) = fetch(hub, _FURTHER, {"distance": distance})
+        hub.con.execute(_RIM, {"distance": distance})
+        hub.con.execute(_TOUCHING)
+        ((added,),) = hub.con.execute(_FURTHER, {"distance": distance}).fetchall()
         if not added:
             break
-    rings = tuple(int(str(count)) for (count,) in fetch(hub, _COUNTS))
+    rings = tuple(count for (count,) in hub.con.execute(_COUNTS).fetchall())
     excerpt = _read_excerpt(hub, most_people=most_people, most_links=most_links)
     return Neighbourhood(excerpt.people[0], radius, rings, excerpt)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...core.arrow import Ints
 from ...core.inputs import check_seed
-from ..hub.file import HubFile, fetch
+from ..hub.file import HubFile
 from ..hub.queries import registered
 from .network import KINDS, Network, Ties, components, detect_communities, distinct, modularity, random_network
 
@@ -403,8 +403,8 @@ def _read_communities(hub: HubFile, network: Network, labels: Ints) -> tuple[Com
 def _read_people(hub: HubFile, codes: list[int]) -> dict[int, tuple[str, str, int]]:
     """Read the id, description and hop of each of the personas with these numbers."""
     with registered(hub.con, {"code": codes}, "graph_codes", {"code": "BIGINT"}):
-        rows = fetch(hub, _TEXTS)
-    return {int(str(code)): (str(i), str(text), int(str(hop or 0))) for code, i, text, hop in rows}
+        rows = hub.con.execute(_TEXTS).fetchall()
+    return {code: (str(i), str(text), hop or 0) for code, i, text, hop in rows}
 
 
 @dataclass(frozen=True, slots=True)

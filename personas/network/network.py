@@ -17,8 +17,7 @@ from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ...core.arrow import Floats, Ints
-from ...core.errors import SourceError
-from ..hub.file import HubFile, fetch, fold_duplicates
+from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered
 from ..persona import RelationKind
 
@@ -92,8 +91,8 @@ def read_ties(hub: HubFile) -> Ties:
     all ties. Raises `SourceError`.
     """
     fold_duplicates(hub)
-    fetch(hub, _PEOPLE)
-    fetch(hub, _CODES)
+    hub.con.execute(_PEOPLE)
+    hub.con.execute(_CODES)
     people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
     ((folded, rejected),) = hub.con.execute(_LEFT_OUT).fetchall()
     rows = _read_columns(hub)
@@ -121,7 +120,7 @@ def read_ties(hub: HubFile) -> Ties:
 
 
 def _read_columns(hub: HubFile) -> dict[str, Ints]:
-    fetch(hub, _TIES, {"kinds": list(KINDS)})
+    hub.con.execute(_TIES, {"kinds": list(KINDS)})
     found = hub.con.execute("FROM graph_ties").fetchnumpy()
     hub.con.execute("DROP TABLE graph_ties")
     hub.con.execute("DROP TABLE graph_ids")
@@ -402,10 +401,7 @@ class DrawnIds:
 
 
 def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | None:
-    """Draw personas from a hub, reading only ids and ties; return None if everybody is drawn.
-
-    Raises `SourceError` for a file whose tables are not those of a hub that Populace wrote.
-    """
+    """Draw personas from a hub, reading only ids and ties; return None if everybody is drawn."""
     ties = read_ties(hub)
     if ties.people <= people:
         return None
@@ -413,8 +409,6 @@ def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | No
     with registered(hub.con, {"code": chosen}) as codes:
         query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
         ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
-    if len(ids) != len(chosen):
-        raise SourceError(f"{str(hub.path)!r} has people with one id; import it into a new hub.")
     is_in = np.zeros(ties.people, np.bool_)
     is_in[chosen] = True
     remain = int((is_in[ties.source] & is_in[ties.target]).sum())

@@ -201,9 +201,8 @@ class PeopleColumns:
 
     def relation(self, used: Collection[PeopleColumn], *, with_duplicates: bool) -> str:
         """Return SQL for `people` with its rows (`#row`), their order of arrival (`#arrival`) and the columns used."""
-        arrival = "p.ordinal" if "ordinal" in self._tables["personas"] else "p.rowid"
         distinct = {column.name: f"{column.sql} AS {quote_name(column.name)}" for column in used}
-        columns = ", ".join(('p.rowid AS "#row"', f'{arrival} AS "#arrival"', *distinct.values()))
+        columns = ", ".join(('p.rowid AS "#row"', 'p.ordinal AS "#arrival"', *distinct.values()))
         joins = joins_for(used, within=self._within)
         kept = f"p.id NOT IN ({REJECTED})"
         kept += "" if with_duplicates else f" AND p.id NOT IN (SELECT persona FROM ({SURVIVORS}))"  # noqa: S608 - ours

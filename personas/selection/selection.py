@@ -427,7 +427,7 @@ def choose_people(
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _STATE = f"""
-    SELECT count(*), max({{ordinal}}), (SELECT count(*) FROM ({SURVIVORS})) + (SELECT count(*) FROM ({REJECTED})),
+    SELECT count(*), max(ordinal), (SELECT count(*) FROM ({SURVIVORS})) + (SELECT count(*) FROM ({REJECTED})),
            (SELECT count(*) FROM profiles)
     FROM personas
 """  # noqa: S608 - our own words
@@ -528,8 +528,7 @@ def _shown_as(column: PeopleColumn) -> str:
 
 def _read_state(con: duckdb.DuckDBPyConnection) -> tuple[int, ...]:
     """Return what a choice depends on, in four numbers: personas, the last of them, those left out, profiles."""
-    ordinal = "ordinal" if "ordinal" in PeopleColumns(con).columns else "NULL"
-    (state,) = con.execute(_STATE.format(ordinal=ordinal)).fetchall()
+    (state,) = con.execute(_STATE).fetchall()
     return tuple(state)
 
 

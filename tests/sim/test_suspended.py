@@ -4,11 +4,11 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from populace.agents.actions import Action, DialogueLine, Instruction
 from populace.agents.observation import Observation
+from populace.personas.hub import create_hub
 from populace.personas.persona import RelationKind, content_id
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.fork import fork
@@ -46,14 +46,14 @@ class Market(Scenario):
 def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
     """A baker, the miller who sells her flour, and her aunt, to whom she sells bread too."""
     hub = tmp_path_factory.mktemp("hub") / "hub.duckdb"
-    with duckdb.connect(str(hub)) as con:
-        con.execute(
-            "CREATE TABLE personas AS "
-            "FROM (VALUES ('b', 'A baker.'), ('m', 'A miller.'), ('a', 'An aunt.')) t(id, text)"
+    with create_hub(hub) as made:
+        made.con.execute(
+            "INSERT INTO personas (id, ordinal, text, origin, hop, language) VALUES ('b', 1, 'A baker.', 'import', 0, "
+            "'und'), ('m', 2, 'A miller.', 'import', 0, 'und'), ('a', 3, 'An aunt.', 'import', 0, 'und')"
         )
-        con.execute(
-            "CREATE TABLE relations AS FROM (VALUES ('b', 'm', 'trade', 'miller'), ('b', 'a', 'trade', 'customer'), "
-            "('b', 'a', 'kinship', 'aunt')) t(source, target, kind, label)"
+        made.con.execute(
+            "INSERT INTO relations (ordinal, source, target, kind, label, hop) VALUES (1, 'b', 'm', 'trade', 'miller', "
+            "1), (2, 'b', 'a', 'trade', 'customer', 1), (3, 'b', 'a', 'kinship', 'aunt', 1)"
         )
     return Growth(hub=hub, hops=0)
 

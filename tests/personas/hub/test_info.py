@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-import duckdb
 import pytest
 
-from populace.core.errors import SourceError
 from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub import create_hub, open_hub
@@ -65,10 +63,3 @@ def test_an_empty_hub_has_nobody_and_no_bytes_a_persona(tmp_path: Path) -> None:
     with create_hub(tmp_path / "hub.duckdb") as hub:
         info = describe_hub(hub)
     assert (info.personas, info.bytes_per_persona, dict(info.as_rows())["duplicates"]) == (0, None, "none found")
-
-
-def test_a_database_with_other_columns_is_refused(tmp_path: Path) -> None:
-    with duckdb.connect(str(path := tmp_path / "other.duckdb")) as con:
-        con.execute("CREATE TABLE personas (id VARCHAR, text VARCHAR)")
-    with open_hub(path) as hub, pytest.raises(SourceError, match=r'has not the tables of a hub: .*"origin"'):
-        describe_hub(hub)

@@ -173,7 +173,7 @@ def test_what_cannot_be_merged_is_said(make: Make, tmp_path: Path) -> None:
         merge_hubs([one, tmp_path / "none.duckdb"], tmp_path / "c.duckdb")
     with duckdb.connect(str(other := tmp_path / "other.duckdb")) as con:
         con.execute("CREATE TABLE personas (name VARCHAR)")
-    with pytest.raises(SourceError, match=r"has no column id|has not the tables of a hub"):
+    with pytest.raises(SourceError, match="has a table personas without the column"):
         merge_hubs([one, other], tmp_path / "c.duckdb")
 
 

@@ -174,18 +174,6 @@ def test_whoever_was_rejected_is_left_out_with_their_ties_and_counted(hub: HubFi
     assert (figures(hub).rejected, figures(hub).folded, figures(hub).relations) == (0, 2, 2)
 
 
-def test_a_database_without_relations_says_so(hub: HubFile) -> None:
-    hub.con.execute("DROP TABLE relations")
-    with pytest.raises(SourceError, match="no table relations"):
-        read_ties(hub)
-
-
-def test_a_strange_table_is_a_sentence(hub: HubFile) -> None:
-    hub.con.execute("CREATE OR REPLACE TABLE relations (a INTEGER)")
-    with pytest.raises(SourceError, match=r"The graph of .* cannot be read: .*; give a hub that Populace wrote"):
-        read_ties(hub)
-
-
 def test_the_figures_of_a_hub_are_told_beside_random_graphs(hub: HubFile) -> None:
     relate(hub, [(0, n, n % 2) for n in range(1, 8)] + [(1, 0, 1), (1, 2, 0), (8, 9, 0)])
     found = figures(hub)

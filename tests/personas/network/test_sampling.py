@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pytest
 from hub_people import make_hub, reject
@@ -119,16 +118,6 @@ def test_people_without_ties_are_drawn_at_random_and_it_is_said(tmp_path: Path) 
     assert isinstance(hub, Hub)
     assert hub.drawn is not None
     assert "5 of the hub's 30 people were drawn at random, for the hub has no ties" in hub.drawn.sentence()
-
-
-def test_tables_of_somebody_elses_are_drawn_from_too(tmp_path: Path) -> None:
-    path = tmp_path / "other.duckdb"
-    with duckdb.connect(str(path)) as con:
-        con.execute("CREATE TABLE personas AS SELECT i::VARCHAR AS id, 'Person ' || i AS text FROM range(40) t(i)")
-        con.execute("CREATE TABLE relations AS SELECT id AS source, (id::INT + 1) % 40 AS target FROM personas")
-    drawn = read_hub(path, draw=DrawSpec(8, "snowball", 3)).drawn
-    assert drawn is not None
-    assert (drawn.people, drawn.ties, drawn.of_ties) == (8, 7, 40)
 
 
 def test_a_snowball_names_the_many_neighbours_of_one_person_once_each() -> None:

@@ -83,14 +83,6 @@ def test_a_hub_that_is_open_for_reading_is_chosen_from_but_keeps_nothing(town: H
             select(hub, SelectionSpec(n=3, name="three"))
 
 
-def test_a_hub_that_has_only_people_is_chosen_from(tmp_path: Path) -> None:
-    with duckdb.connect(tmp_path / "plain.duckdb") as con:
-        con.execute("CREATE TABLE personas AS SELECT 'p' || i AS id, 'Baker ' || i AS text FROM range(9) AS t(i)")
-    with open_hub(tmp_path / "plain.duckdb") as hub:
-        assert len(select(hub, SelectionSpec(where="text <> 'Baker 3'")).ids) == 8
-        assert list_selections(hub) == []
-
-
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_those_chosen_are_written_with_their_profiles(town: HubFile, tmp_path: Path, suffix: str) -> None:
     selection = select(town, SelectionSpec(n=5, where="region = 'south'"))

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import duckdb
 import networkx as nx
 import pytest
 
 from populace.agents.actions import Action
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
+from populace.personas.hub import create_hub
 from populace.personas.persona import RelationKind, content_id
 from populace.scenarios.math.task import Math
 from populace.scenarios.village import Village
@@ -113,12 +113,15 @@ def tell(observation: Observation, rng: random.Random) -> Tell | None:
 def growth(tmp_path_factory: pytest.TempPathFactory) -> Growth:
     """Four people, all of whom know the baker."""
     hub = tmp_path_factory.mktemp("hub") / "hub.duckdb"
-    with duckdb.connect(str(hub)) as con:
-        con.execute("CREATE TABLE personas (id VARCHAR, text VARCHAR)")
-        con.executemany("INSERT INTO personas VALUES (?, ?)", [[one, f"A {one} of the town."] for one in TRADES])
-        con.execute(
-            "CREATE TABLE relations AS FROM (VALUES ('baker', 'miller', 'trade', 'miller'), "
-            "('baker', 'aunt', 'kinship', 'aunt'), ('baker', 'smith', 'trade', 'smith')) t(source, target, kind, label)"
+    with create_hub(hub) as made:
+        people = [[one, n, f"A {one} of the town.", "import", 0, "und"] for n, one in enumerate(TRADES)]
+        made.con.executemany(
+            "INSERT INTO personas (id, ordinal, text, origin, hop, language) VALUES (?, ?, ?, ?, ?, ?)", people
+        )
+        made.con.execute(
+            "INSERT INTO relations (ordinal, source, target, kind, label, hop) VALUES "
+            "(1, 'baker', 'miller', 'trade', 'miller', 1), (2, 'baker', 'aunt', 'kinship', 'aunt', 1), "
+            "(3, 'baker', 'smith', 'trade', 'smith', 1)"
         )
     return Growth(hub=hub, hops=0)
 
