@@ -22,7 +22,7 @@ PROMISED = {
     """,
     "personas.hub": """
         CheckReport DedupReport Hub HubFile HubInfo MergeReport create_hub dedup_hub describe_hub judge_people
-        merge_hubs open_hub read_hub undo_pair undo_persona undo_rule undo_stage
+        merge_hubs open_hub read_hub undo_persona undo_rule undo_stage
     """,
     "personas.network": """
         Acquaintance Excerpt Found GraphFigures Link Neighbourhood NetworkShape Ties central_excerpt find_people

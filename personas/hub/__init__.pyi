@@ -3,7 +3,7 @@ from .dedup import DedupReport, dedup_hub
 from .file import HubFile, HubInfo, create_hub, describe_hub, open_hub
 from .merge import MergeReport, merge_hubs
 from .read import Hub, read_hub
-from .rewrites import undo_pair, undo_persona, undo_rule, undo_stage
+from .rewrites import undo_persona, undo_rule, undo_stage
 
 __all__ = [
     "CheckReport",
@@ -19,7 +19,6 @@ __all__ = [
     "merge_hubs",
     "open_hub",
     "read_hub",
-    "undo_pair",
     "undo_persona",
     "undo_rule",
     "undo_stage",

@@ -386,7 +386,6 @@ def add_rule_results(
 
 
 _SHORTEST = 4
-_PAIR = """(persona = $one AND "of" = $other) OR (persona = $other AND "of" = $one)"""
 _RULE = """
 UPDATE rule_results SET undone = $undone WHERE outcome = 'rejected' AND rule = $rule AND undone <> $undone
 """
@@ -489,16 +488,6 @@ def undo_rule(hub: HubFile, rule: str, *, redo: bool = False) -> int:
         rewrite_people(con, texts)
         reconcile_rewritten(con, list(texts), back)
     return columns + int(changed) + len(rows)
-
-
-def undo_pair(hub: HubFile, one: str, other: str, *, redo: bool = False) -> int:
-    """Undo the verdicts between two personas (`redo`: set them again), in either order, and return their number.
-
-    Raises `SetupError` if there is none.
-    """
-    pair: dict[str, object] = {"one": resolve_persona(hub, one), "other": resolve_persona(hub, other)}
-    missing = f"No verdict in {str(hub.path)!r} is about {pair['one']} and {pair['other']}; look in duplicates."
-    return _update_verdicts(hub, _PAIR, pair, missing, redo=redo)
 
 
 def resolve_persona(hub: HubFile, beginning: str) -> str:

@@ -87,8 +87,8 @@ def test_dedup_and_undo_are_told(ask: Ask, town: str) -> None:
     assert ask("hub", "undo", town, "--all-stage", stage).out == "1 verdict is undone.\n"
     assert ask("hub", "undo", town, "--all-stage", stage).out == "All of these verdicts are undone already.\n"
     assert ask("hub", "dedup", town, "--threshold", 0.8).out.startswith("0 of ")
-    ((persona, of),) = _sql(town, 'SELECT persona, "of" FROM duplicates')
-    assert ask("hub", "undo", town, "--pair", of, persona, "--redo").out == "1 verdict holds again.\n"
+    ((persona,),) = _sql(town, "SELECT persona FROM duplicates")
+    assert ask("hub", "undo", town, "--persona", persona, "--redo").out == "1 verdict holds again.\n"
     assert ask("hub", "undo", town, "--persona", persona[:8]).out == "1 verdict is undone.\n"
 
 

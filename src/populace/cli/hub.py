@@ -170,7 +170,6 @@ def dedup(
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option("--persona", metavar="ID", help="The verdicts that mark this person.")
 @click.option("--all-stage", metavar="STAGE", help="All verdicts of a stage.")
-@click.option("--pair", nargs=2, metavar="ID ID", help="The verdict between these two.")
 @click.option("--rule", metavar="RULE", help="Whom this rule rejected, and the descriptions it rewrote.")
 @click.option("--redo", is_flag=True, help="Let the verdicts hold again instead.")
 def undo(hub_path: Path, redo: bool, **given: Any) -> None:
@@ -181,21 +180,16 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     for before.
     """
     from populace.personas.hub.file import open_hub
-    from populace.personas.hub.rewrites import count_rejected, undo_pair, undo_persona, undo_rule, undo_stage
+    from populace.personas.hub.rewrites import count_rejected, undo_persona, undo_rule, undo_stage
 
-    ways: dict[str, Callable[..., int]] = {
-        "persona": undo_persona,
-        "all_stage": undo_stage,
-        "rule": undo_rule,
-        "pair": undo_pair,
-    }
+    ways: dict[str, Callable[..., int]] = {"persona": undo_persona, "all_stage": undo_stage, "rule": undo_rule}
     said = {name: value for name, value in given.items() if value is not None}
     if len(said) != 1:
-        ways_out = "--persona ID, --all-stage STAGE, --rule RULE or --pair ID ID"
+        ways_out = "--persona ID, --all-stage STAGE or --rule RULE"
         raise click.UsageError(f"Say which verdicts are meant, in one way: {ways_out}.")
     ((name, value),) = said.items()
     with open_hub(hub_path, write=True) as hub:
-        changed = ways[name](hub, *(value if name == "pair" else (value,)), redo=redo)
+        changed = ways[name](hub, value, redo=redo)
         state = count_rejected(hub, value) if name == "rule" else None
     click.echo(_undone("verdict" if state is None else "rule result", changed, redo=redo))
     if state is not None:

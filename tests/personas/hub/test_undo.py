@@ -8,7 +8,7 @@ from hub_people import reject
 
 from populace.core.errors import SetupError
 from populace.personas.hub import HubFile, create_hub
-from populace.personas.hub.rewrites import resolve_persona, undo_pair, undo_persona, undo_rule, undo_stage
+from populace.personas.hub.rewrites import resolve_persona, undo_persona, undo_rule, undo_stage
 
 ONE, TWO, THREE = "aaaa0000", "aaaa1111", "bbbb2222"
 
@@ -54,12 +54,6 @@ def test_whom_a_rule_rejected_comes_back(hub: HubFile) -> None:
         undo_rule(hub, "refusal")
     reject(hub, ONE)
     assert (undo_rule(hub, "refusal"), undo_rule(hub, "refusal"), undo_rule(hub, "refusal", redo=True)) == (1, 0, 1)
-
-
-def test_a_pair_is_named_in_any_order(hub: HubFile) -> None:
-    assert (undo_pair(hub, ONE, TWO), undo_pair(hub, TWO, ONE, redo=True)) == (1, 1)
-    with pytest.raises(SetupError, match=r"No verdict in .* is about"):
-        undo_pair(hub, TWO, THREE)
 
 
 def test_what_is_not_there_is_said(hub: HubFile) -> None:
