@@ -183,11 +183,12 @@ def _draw_in(hub: HubFile, spec: DrawSpec) -> DrawReport | None:
     from ..network.network import draw_ids
     from ..selection.selection import narrow_to
 
-    found = draw_ids(hub, spec.people, how=spec.how, seed=spec.seed)
+    found = draw_ids(hub, spec)
     if found is None:
         return None
-    narrow_to(hub.con, found.ids)
-    return DrawReport(spec.how, len(found.ids), found.of_people, found.ties, found.of_ties)
+    ids, report = found
+    narrow_to(hub.con, ids)
+    return report
 
 
 def _read_people(hub: HubFile) -> tuple[Hub, Mapping[str, str]]:

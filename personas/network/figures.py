@@ -6,8 +6,9 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
-from ...core.arrow import Ints
+from ...core.arrow import Ints, iter_slices
 from ...core.inputs import check_seed
 from ..hub.file import HubFile
 from ..hub.queries import registered
@@ -102,7 +103,8 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
     pairs = degrees * (degrees - 1) / 2
     if not pairs.any():
         return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
-    if _Oriented(network).paths > most:
+    up, _ = _orient(network)
+    if up.sum(axis=0) @ up.sum(axis=1) > most:
         return Clustering(_estimate_closed(network, pairs > 0, rng), _estimate_closed(network, pairs, rng))
     closed = triangles(network)
     local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
@@ -111,50 +113,28 @@ def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -
 
 def triangles(network: Network) -> Ints:
     """Count the triangles that each persona is in."""
+    up, rank = _orient(network)
+    down, outgoing = up.T.tocsr(), up.sum(axis=1)
     count = np.zeros(network.people, np.int64)
-    for corners in _Oriented(network).triangles():
-        for corner in corners:
-            count += np.bincount(corner, minlength=network.people)
-    return count
+    for rows in iter_slices(up @ outgoing + down @ outgoing, _CHUNK):
+        # Triangles by their lowest corner, and by the two above it.
+        lowest = (up[rows] @ up).multiply(up[rows])
+        above = (down[rows] @ up).multiply(up[rows])
+        count[rows] += lowest.sum(axis=1) + above.sum(axis=1)
+        count += above.sum(axis=0)
+    return count[rank]
 
 
-class _Oriented:
-    """Ties directed from the less to the better connected, so that each triangle is one path and paths are few."""
+def _orient(network: Network) -> tuple[csr_array, Ints]:
+    """Direct ties from the less to the better connected, so that each triangle is one path and paths are few.
 
-    def __init__(self, network: Network) -> None:
-        rank = np.empty(network.people, np.int64)
-        rank[np.argsort(network.degrees, kind="stable")] = np.arange(network.people)
-        self._person = np.argsort(rank)
-        a, b = rank[network.first], rank[network.second]
-        self._arcs = np.sort(np.minimum(a, b) * network.people + np.maximum(a, b))
-        self._people = network.people
-        self._low, self._high = self._arcs // max(1, self._people), self._arcs % max(1, self._people)
-        self._starts = np.searchsorted(self._low, np.arange(network.people + 1))
-        self._steps = np.diff(self._starts)[self._high]
-
-    @property
-    def paths(self) -> int:
-        """Paths of two arcs."""
-        return int(self._steps.sum())
-
-    def triangles(self) -> Iterator[tuple[Ints, Ints, Ints]]:
-        """Yield all triangles, as three arrays of personas at a time."""
-        before = np.concatenate([[0], np.cumsum(self._steps)])
-        start = 0
-        while start < len(self._arcs):
-            # At least one arc, so that a single long one cannot stop the walk.
-            end = max(start + 1, int(np.searchsorted(before, before[start] + _CHUNK, side="right")) - 1)
-            yield self._find_closed(start, end)
-            start = end
-
-    def _find_closed(self, start: int, end: int) -> tuple[Ints, Ints, Ints]:
-        steps = self._steps[start:end]
-        arc = np.repeat(np.arange(start, end), steps)
-        nth = np.arange(len(arc)) - np.repeat(np.cumsum(steps) - steps, steps)
-        u, v = self._low[arc], self._high[arc]
-        w = self._high[self._starts[v] + nth]
-        is_closed = _find_members(self._arcs, u * self._people + w)
-        return self._person[u[is_closed]], self._person[v[is_closed]], self._person[w[is_closed]]
+    Return the ties between ranks, and the rank of each persona.
+    """
+    rank = np.argsort(np.argsort(network.degrees, kind="stable"))
+    one, other = rank[network.first], rank[network.second]
+    ends = (np.minimum(one, other), np.maximum(one, other))
+    arcs = coo_array((np.ones(len(network), np.int64), ends), shape=(network.people, network.people))
+    return arcs.tocsr(), rank
 
 
 def _find_members(ordered: Ints, wanted: Ints) -> NDArray[np.bool_]:
@@ -266,12 +246,8 @@ def reciprocity(people: int, source: Ints, target: Ints) -> float | None:
 
     networkx calls it `overall_reciprocity`. See Wasserman and Faust 1994, section 13.
     """
-    arcs = distinct(source * people + target)
-    if not len(arcs):
-        return None
-    back = (arcs % people) * people + arcs // people
-    both = np.sort(np.concatenate([arcs, back]))
-    return float((both[1:] == both[:-1]).sum() / len(arcs))
+    arcs = coo_array((np.ones(len(source), np.int64), (source, target)), shape=(people, people)).tocsr()
+    return float(arcs.multiply(arcs.T).nnz / arcs.nnz) if arcs.nnz else None
 
 
 def numeric_assortativity(network: Network, values: Ints) -> float | None:
@@ -279,14 +255,9 @@ def numeric_assortativity(network: Network, values: Ints) -> float | None:
 
     Each tie is taken both ways. See Newman 2003, Physical Review E 67, 026126, equation 21.
     """
-    a, b = values[network.first].astype(np.float64), values[network.second].astype(np.float64)
-    if not len(a):
-        return None
-    both = np.concatenate([a, b])
-    mean, variance = both.mean(), both.var()
-    if np.ptp(both) == 0:
-        return None
-    return float(((a - mean) * (b - mean)).mean() / variance)
+    a, b = values[network.first], values[network.second]
+    one, other = np.concatenate([a, b]), np.concatenate([b, a])
+    return float(np.corrcoef(one, other)[0, 1]) if len(one) and np.ptp(one) else None
 
 
 def nominal_assortativity(network: Network, values: Ints) -> float | None:

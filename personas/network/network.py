@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from ...core.arrow import Floats, Ints
 from ..hub.file import HubFile, fold_duplicates
 from ..hub.queries import registered
+from ..hub.read import DrawReport, DrawSpec
 from ..persona import RelationKind
 
 #: The kinds in the order of their codes in `Ties.kind`.
@@ -390,26 +391,17 @@ def _walk_snowball(
             waiting.append(known)
 
 
-@dataclass(frozen=True, slots=True)
-class DrawnIds:
-    """The people drawn from a hub, and how many people and ties it has; `ties` are those between the people drawn."""
-
-    ids: list[str]
-    of_people: int
-    ties: int
-    of_ties: int
-
-
-def draw_ids(hub: HubFile, people: int, *, how: str, seed: int) -> DrawnIds | None:
+def draw_ids(hub: HubFile, spec: DrawSpec) -> tuple[list[str], DrawReport] | None:
     """Draw personas from a hub, reading only ids and ties; return None if everybody is drawn."""
     ties = read_ties(hub)
-    if ties.people <= people:
+    if ties.people <= spec.people:
         return None
-    chosen = draw_people(Network.of_pairs(ties.people, ties.source, ties.target), people, how=how, seed=seed)
+    network = Network.of_pairs(ties.people, ties.source, ties.target)
+    chosen = draw_people(network, spec.people, how=spec.how, seed=spec.seed)
     with registered(hub.con, {"code": chosen}) as codes:
         query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
         ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
     is_in = np.zeros(ties.people, np.bool_)
     is_in[chosen] = True
     remain = int((is_in[ties.source] & is_in[ties.target]).sum())
-    return DrawnIds(ids, ties.people, remain, len(ties))
+    return ids, DrawReport(spec.how, len(ids), ties.people, remain, len(ties))
