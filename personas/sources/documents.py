@@ -169,13 +169,11 @@ class Document:
     argument: int = 0
     #: Whether it was given by its own name: then what is wrong with it is an error.
     is_named: bool = True
-    #: Whether `path` is only where standard input was put, for a format that is not read from front to back.
-    is_stdin: bool = False
 
     @property
     def label(self) -> str:
         """The name of the document in messages."""
-        return "standard input" if self.path is None or self.is_stdin else str(self.path)
+        return "standard input" if self.path is None else str(self.path)
 
     def fault(self, kind: Skip, complaint: str) -> DocumentError:
         """Return the error that says what is wrong with this document: its label, and the rest of the sentence."""

@@ -3,7 +3,7 @@
 import posixpath
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from html import unescape
 from html.parser import HTMLParser
 from importlib.util import find_spec
@@ -12,7 +12,6 @@ from logging import NullHandler, getLogger
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 from xml.etree import ElementTree as ET
-from xml.parsers import expat
 from zipfile import BadZipFile, ZipFile
 
 from ...core.errors import SetupError, SourceError, install_extra
@@ -202,11 +201,11 @@ def _describe_error(error: Exception) -> str:
 
 #: Bytes of one part of a document, unpacked, and of all parts that are read.
 _LARGEST_PART, _LARGEST_ALL = 20_000_000, 200_000_000
-_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
+_WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 #: Text that stands in a document a second time: for programs that cannot show the first, or where it was moved from.
 #: Properties of a paragraph have the stops of its tabs.
 _UNREAD = frozenset(
-    {"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
+    {"{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback", f"{_WORD}moveFrom", f"{_WORD}pPr"}
 )
 #: Parts with text. Those of notes may be missing.
 _DOCX_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
@@ -215,7 +214,7 @@ _OPF, _DC = "{http://www.idpf.org/2007/opf}", "{http://purl.org/dc/elements/1.1/
 #: What a damaged, locked or strange file raises in these libraries.
 _FAULTS = (
     *(BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, KeyError, ValueError),
-    *(expat.ExpatError, ET.ParseError, UnicodeError),
+    *(ET.ParseError, UnicodeError),
 )
 
 
@@ -251,7 +250,7 @@ class _Parts:
         return data
 
     def tree(self, name: str) -> ET.Element:
-        """A small part as a tree. Raises `DocumentError` where it declares entities."""
+        """A part as a tree. Raises `DocumentError` where it declares entities."""
         data = self.read(name)
         if b"<!ENTITY" in data.replace(b"\0", b""):
             raise self._document.fault(Skip.CORRUPT, f"declares entities in {name!r}, which are not expanded.")
@@ -259,44 +258,22 @@ class _Parts:
 
 
 def _read_docx(document: Document, options: ReadOptions, parts: _Parts, first: int) -> Iterator[SourceText]:
-    words = _Words()
-    for name in _DOCX_PARTS:
-        if name in parts.names or name == _DOCX_PARTS[0]:
-            parser = expat.ParserCreate(namespace_separator=" ")
-            parser.StartElementHandler, parser.EndElementHandler = words.begin, words.end
-            parser.CharacterDataHandler, parser.EntityDeclHandler = words.add, words.refuse
-            parser.Parse(parts.read(name), True)
-    text = "".join(words.held)
+    names = [name for name in _DOCX_PARTS if name in parts.names or name == _DOCX_PARTS[0]]
+    text = "".join(chain.from_iterable(_word_text(parts.tree(name)) for name in names))
     if not text.strip():
         raise document.fault(Skip.EMPTY, "has no text; give a document with paragraphs.")
     yield SourceText(document, 0, (text,))
 
 
-class _Words:
-    """Collects the text of a Word document, one paragraph after the other."""
-
-    def __init__(self) -> None:
-        self.held: list[str] = []
-        self._is_text, self._unread = False, 0
-
-    def begin(self, name: str, attributes: Mapping[str, str]) -> None:
-        self._unread += name in _UNREAD
-        self._is_text = name == f"{_WORD}t"
-        if name in _BREAKS and not self._unread:
-            self.held.append(_BREAKS[name])
-
-    def end(self, name: str) -> None:
-        self._unread -= name in _UNREAD
-        self._is_text = False
-        if name == f"{_WORD}p" and not self._unread:
-            self.held.append("\n\n")
-
-    def add(self, text: str) -> None:
-        if self._is_text and not self._unread:
-            self.held.append(text)
-
-    def refuse(self, *_: object) -> None:
-        raise ValueError("it declares entities, which are not expanded")
+def _word_text(element: ET.Element) -> Iterator[str]:
+    """Yield the text of a part of a Word document, one paragraph after the other."""
+    if element.tag in _UNREAD:
+        return
+    yield (element.text or "") if element.tag == f"{_WORD}t" else _BREAKS.get(element.tag, "")
+    for inner in element:
+        yield from _word_text(inner)
+    if element.tag == f"{_WORD}p":
+        yield "\n\n"
 
 
 def _read_epub(document: Document, options: ReadOptions, parts: _Parts, first: int) -> Iterator[SourceText]:

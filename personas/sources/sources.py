@@ -1,4 +1,4 @@
-"""Passages from files, folders, patterns, pipes and tables of any size, one at a time."""
+"""Passages from files, folders, pipes and tables of any size, one at a time."""
 
 import os
 import re
@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import BufferedReader, RawIOBase
 from itertools import chain
-from pathlib import Path, PurePath
-from tempfile import TemporaryDirectory, gettempdir
+from pathlib import Path
 from typing import Any
 
 from ...core.arrow import ColumnFile
@@ -152,11 +151,6 @@ def read_columns(document: Document, options: ReadOptions, *, first: int = 0) ->
         raise document.fault(kind, f"cannot be read as {document.format} ({why}); give a whole file.") from error
 
 
-_MAGIC = frozenset("*?[")
-
-type _Place = tuple[str, Path]
-
-
 @dataclass(frozen=True, slots=True)
 class Finder:
     """Finds the documents of the given paths. Paths that are named directly are checked before anything is read."""
@@ -177,10 +171,7 @@ class Finder:
         for argument, given in enumerate(self.paths):
             if not given.strip():
                 raise SourceError(f"A source is {given!r}, which is no name; leave it out, or give . for this folder.")
-            if _is_pattern(given):
-                if next(_find_matches(given), None) is None:
-                    raise SourceError(f"No file matches {shown(given)}; check the pattern, or name a file or folder.")
-            elif given != STDIN and not Path(given).is_dir():
+            if given != STDIN and not Path(given).is_dir():
                 check_extra(self._named_document(given, argument))
 
     def documents(self, *, first: int = 0) -> Iterator[Document]:
@@ -190,10 +181,8 @@ class Finder:
                 continue
             if given == STDIN:
                 yield Document(STDIN, None, self.format, None, argument)
-            elif _is_pattern(given):
-                yield from self._found_documents(_find_matches(given), argument, deep="**" not in given)
             elif (folder := Path(given)).is_dir():
-                yield from self._found_documents(iter([(folder.name, folder)]), argument)
+                yield from self._found_documents(folder.name, folder, argument, set())
             else:
                 yield self._named_document(given, argument)
 
@@ -210,30 +199,15 @@ class Finder:
             raise SourceError(f"{path} is {form} inside {packing}, which cannot be read so; unpack it first.")
         return Document(_make_writable(path.name), path, form, packing, argument)
 
-    def _found_documents(self, places: Iterator[_Place], argument: int, *, deep: bool = True) -> Iterator[Document]:
-        """The documents below the places. Each folder is entered once, so that links cannot lead in circles."""
-        entered: set[tuple[int, int]] = set()
-        open_folders = [places]
-        while open_folders:
-            place = next(open_folders[-1], None)
-            if place is None:
-                open_folders.pop()
-            elif os.path.isdir(place[1]):  # noqa: PTH112 - False for a folder that may not be looked at
-                if deep and self._enter_folder(place[1], entered):
-                    open_folders.append(self._list_entries(*place))
-            elif document := self._make_document(*place, argument):
-                yield document
-
-    def _enter_folder(self, folder: Path, entered: set[tuple[int, int]]) -> bool:
+    def _found_documents(
+        self, name: str, folder: Path, argument: int, entered: set[tuple[int, int]]
+    ) -> Iterator[Document]:
+        """The documents below a folder. Each folder is entered once, so that links cannot lead in circles."""
         status = folder.stat()
-        key = (status.st_dev, status.st_ino)
-        if key in entered:
+        if (status.st_dev, status.st_ino) in entered:
             self.skips.count(Skip.LOOP, f"{folder} leads to a folder that was read before; it is read once.")
-            return False
-        entered.add(key)
-        return True
-
-    def _list_entries(self, name: str, folder: Path) -> Iterator[_Place]:
+            return
+        entered.add((status.st_dev, status.st_ino))
         try:
             entries = sorted(entry.name for entry in folder.iterdir())
         except OSError as error:
@@ -241,10 +215,13 @@ class Finder:
             self.skips.add(DocumentError(Skip.UNREADABLE, sentence))
             return
         for entry in entries:
+            path, called = folder / entry, f"{name}/{entry}" if name else entry
             if entry.startswith("."):
-                self.skips.count(Skip.HIDDEN, f"{folder / entry} is hidden; name it itself if it is to be read.")
-            else:
-                yield f"{name}/{entry}" if name else entry, folder / entry
+                self.skips.count(Skip.HIDDEN, f"{path} is hidden; name it itself if it is to be read.")
+            elif os.path.isdir(path):  # noqa: PTH112 - False for a folder that may not be looked at
+                yield from self._found_documents(called, path, argument, entered)
+            elif document := self._make_document(called, path, argument):
+                yield document
 
     def _make_document(self, name: str, path: Path, argument: int) -> Document | None:
         form, packing = recognise(path)
@@ -256,24 +233,6 @@ class Finder:
         else:
             return Document(_make_writable(name), path, form, packing, argument, is_named=False)
         return None
-
-
-def _is_pattern(given: str) -> bool:
-    # A file may well be called `notes [1].txt`.
-    return not _MAGIC.isdisjoint(given) and not os.path.lexists(given)
-
-
-def _find_matches(pattern: str) -> Iterator[_Place]:
-    """The matching paths, by name; hidden ones only when the pattern names them."""
-    parts = PurePath(pattern).parts
-    fixed = next(n for n, part in enumerate(parts) if not _MAGIC.isdisjoint(part))
-    base, rest = Path(*parts[:fixed]), "/".join(parts[fixed:])
-    if parts[-1] == "**":
-        rest += "/*"  # before Python 3.13 two stars alone were folders alone
-    for path in sorted(base.glob(rest), key=str):
-        inside = path.relative_to(base).parts
-        if "/." in f"/{rest}" or not any(part.startswith(".") for part in inside):
-            yield "/".join((*filter(None, [base.name]), *inside)), path
 
 
 def _make_writable(name: str) -> str:
@@ -336,11 +295,7 @@ def _read_document(document: Document, options: ReadOptions, *, first: int = 0) 
         document, pieces = _guess_format(document, options, pieces)
     check_extra(document)
     if document.path is None and document.format is not None and not document.format.is_streamed:
-        return _read_spooled(document, options, pieces, first)
-    return _read_as(document, options, pieces, first)
-
-
-def _read_as(document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int) -> Iterator[SourceText]:
+        raise document.fault(Skip.UNREADABLE, f"is {document.format}, which is not read from a pipe; name the file.")
     match document.format:
         case Format.PDF:
             return read_pdf(document, options, first=first)
@@ -353,24 +308,6 @@ def _read_as(document: Document, options: ReadOptions, pieces: Iterator[bytes], 
         case Format.HTML:
             return read_html(document, options, pieces)
     return read_prose(document, options, pieces)
-
-
-def _read_spooled(
-    document: Document, options: ReadOptions, pieces: Iterator[bytes], first: int
-) -> Iterator[SourceText]:
-    """Read standard input through a temporary file, for a format that must be read from its end."""
-    with TemporaryDirectory(prefix="populace-") as folder:
-        path = Path(folder, "stdin")
-        try:
-            with path.open("wb") as file:
-                file.writelines(pieces)
-        except OSError as error:
-            raise DocumentError(
-                Skip.UNREADABLE,
-                f"{document.label} is {document.format}, which is put into a file in {gettempdir()} to be read, and "
-                f"that cannot be written ({error.strerror}); make room there, or name a file.",
-            ) from error
-        yield from _read_as(replace(document, path=path, is_stdin=True), options, pieces, first)
 
 
 def _guess_format(
@@ -406,17 +343,17 @@ def open_sources(
     after: Position | None = None,
     strict: bool = False,
 ) -> "Sources":
-    """Open the passages in `paths`: files, folders with all their contents, patterns, and `-` for standard input.
+    """Open the passages in `paths`: files, folders with all their contents, and `-` for standard input.
 
     Text, Markdown, DOCX, EPUB, HTML (extra `html`) and PDF (extra `pdf`) are read as prose. JSONL, CSV, TSV, Parquet
     and Arrow are read as one text per row, in `column` (default: text, content, body or passage). All but PDF, DOCX,
-    EPUB, Parquet and Arrow may be compressed. Texts of more than `length` words (20 to 5,000) are cut at natural
-    borders. `licence` (SPDX), `language` (BCP 47) and `encoding` apply to documents that do not state their own.
-    `format` applies to all files that are named directly. `after` is the position of an earlier reading of the same
-    paths.
+    EPUB, Parquet and Arrow may be compressed, or come from standard input. Texts of more than `length` words (20 to
+    5,000) are cut at natural borders. `licence` (SPDX), `language` (BCP 47) and `encoding` apply to documents that do
+    not state their own. `format` applies to all files that are named directly. `after` is the position of an earlier
+    reading of the same paths.
 
     A fault in a document that was named directly is raised, and with `strict` any fault. Another encoding, faults in
-    documents found in a folder or by a pattern, and those in single rows, are counted in `Sources.skips`. Raises
+    documents found in a folder, and those in single rows, are counted in `Sources.skips`. Raises
     `SetupError` for an option, and `SourceError` for a path, before anything is read.
     """
     skips = Skips(strict=strict)

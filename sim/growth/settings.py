@@ -61,7 +61,7 @@ class Growth(Spec):
 
     #: Seed texts; None for the corpus that ships with Populace.
     seeds: Path | None = None
-    #: Seed texts of any size and kind, read as they are needed: files, folders, patterns, `-` for standard input.
+    #: Seed texts of any size and kind, read as they are needed: files, folders, `-` for standard input.
     sources: tuple[str, ...] = ()
     reading: ReadingOptions = ReadingOptions()
     #: People and relations that exist already, instead of seed texts.

@@ -212,7 +212,7 @@ def grow(
 ) -> FinishedRun:
     """Grow people into a hub: from texts, or from the `people` of another hub, and from hop to hop those around them.
 
-    `sources` are files, folders and patterns; without any, the corpus that ships. `agents` is how many people there are
+    `sources` are files and folders; without any, the corpus that ships. `agents` is how many people there are
     to be, at most. What else `Growth` takes (`fan_outs`, `kinds`, `language`, ...) may be given by name, and the
     options of `CallOptions`.
 

@@ -317,22 +317,11 @@ def test_a_pdf_gives_its_pages_and_counts_those_without_text(tmp_path: Path) -> 
     assert "page 2 has no text" in sources.skips.examples[0]
 
 
-@pytest.mark.parametrize("write", [as_parquet, as_arrow, as_arrow_stream])
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_standard_input_is_read_when_it_is_a_table_in_columns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: Callable[[Path], None], pack: Callable[[bytes], bytes]
-) -> None:
-    write(tmp_path / "table")
-    piped(monkeypatch, pack((tmp_path / "table").read_bytes()))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    assert [(p.text, p.source) for p in read("-")] == [("Lock nine.", "-#a"), ("Weir two.", "-#b")]
-    assert [path.name for path in tmp_path.iterdir()] == ["table"]
-
-
-def test_standard_input_is_read_when_it_is_a_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("pypdf")
-    piped(monkeypatch, pdf("Lock nine.", "Weir two."))
-    assert [(p.text, p.source) for p in read("-")] == [("Lock nine.", "-#page=1"), ("Weir two.", "-#page=2")]
+def test_a_table_in_columns_and_a_pdf_are_not_read_from_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_parquet(tmp_path / "table")
+    for data, form in (((tmp_path / "table").read_bytes(), "parquet"), (pdf("Lock nine."), "pdf")):
+        piped(monkeypatch, data)
+        assert complaint("-") == f"standard input is {form}, which is not read from a pipe; name the file."
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,8 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow personas from texts, and personas around them.
 
     SOURCES are files (text, Markdown, HTML, PDF, DOCX, EPUB, JSONL, CSV, Parquet, Arrow; also compressed), folders,
-    patterns, or - for standard input. Without SOURCES the bundled texts are read. The same command on an existing hub
-    continues where it stopped, and grows further with more --hops, a higher --limit or more sources.
+    or - for standard input. Without SOURCES the bundled texts are read. The same command on an existing hub continues
+    where it stopped, and grows further with more --hops, a higher --limit or more sources.
     """
     from populace.core.database import is_made
     from populace.core.errors import name_parameters
