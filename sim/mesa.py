@@ -6,11 +6,8 @@ They are more than half of the time that `import mesa` takes.
 from ..core.imports import deferred
 
 with deferred(("pandas", "scipy", "scipy.spatial", "scipy.spatial.distance")):
+    from mesa import Agent as Agent
     from mesa import DataCollector as DataCollector
     from mesa import Model as Model
-    from mesa.discrete_space import Cell as Cell
-    from mesa.discrete_space import DiscreteSpace as DiscreteSpace
-    from mesa.discrete_space import FixedAgent as FixedAgent
-    from mesa.discrete_space import Network as Network
     from mesa.time import Event as Event
     from mesa.time import EventList as EventList

@@ -2,21 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Protocol
-
-import networkx as nx
 
 from ..agents.memory import Memory
 from ..agents.observation import disclosed_at, told_value
 from ..personas.persona import Persona
 from ..personas.population import PersonaGraph
 from ..personas.profiles.profile import told_facts
-from .mesa import Cell, DiscreteSpace, FixedAgent, Model, Network
+from .mesa import Agent, Model
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydantic import BaseModel
 
@@ -44,18 +41,17 @@ class Acquaintances:
     known: "Mapping[str, KnownFacts]"
 
 
-class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
-    """One persona, living on one node of the relationship graph (`cell`)."""
+class Resident(Agent):  # type: ignore[misc]  # mesa ships no types
+    """One persona, living on one node of the relationship graph."""
 
     def __init__(
-        self, model: Model, persona: Persona, cell: Any, *, memory: Memory, details: "PeopleDetails | None" = None
+        self, model: Model, persona: Persona, *, memory: Memory, details: "PeopleDetails | None" = None
     ) -> None:
         """Create an agent with an empty `memory`.
 
         `details` holds what is known of all personas besides their descriptions.
         """
         super().__init__(model)
-        self.cell = cell
         self.persona = persona
         #: The persona's id, by which the run file knows the agent.
         self.id = persona.id
@@ -109,7 +105,7 @@ class Resident(FixedAgent):  # type: ignore[misc]  # mesa ships no types
         return self._details.attributes(self.id) if self._details else {}
 
     def leave(self) -> None:
-        """Leave the society, and remove the agent from Mesa's agent sets and its cell."""
+        """Leave the society, and remove the agent from Mesa's agent sets."""
         self.departed = True
         self.remove()
 
@@ -181,56 +177,3 @@ class SocietyView(Protocol):
     def emitted_this_step(self) -> "Sequence[Emission]":
         """What the step that is being measured, or else the latest, emitted, in the order in which it was applied."""
         ...
-
-
-class Place(Cell):  # type: ignore[misc]  # mesa ships no types
-    """The node of one persona: its connections are the persona's ties, as they are."""
-
-    __slots__ = ("_space",)
-
-    def __init__(self, space: "PersonaSpace", persona: str) -> None:
-        self._space = space
-        super().__init__(persona, random=space.random)
-
-    @property
-    def connections(self) -> dict[str, "Place"]:
-        """The nodes of those who are tied to the persona, by id."""
-        return {other.id: self._space[other.id] for other in self._space.graph.neighbours(self.coordinate)}
-
-    @connections.setter
-    def connections(self, given: object) -> None:
-        """Connections are those of the graph, whatever Mesa sets when it makes a cell."""
-
-    def refresh(self) -> None:
-        """Clear the neighbourhoods that Mesa has cached, after ties have changed."""
-        self._clear_cache()
-
-
-class PersonaSpace(Network):  # type: ignore[misc]  # mesa ships no types
-    """The relationship graph as a Mesa network, which holds no ties of its own: 100,000 people have a million."""
-
-    def __init__(self, graph: "Callable[[], PersonaGraph]", personas: "Iterable[str]", random: Random) -> None:
-        """Build the network.
-
-        `graph` returns the current graph, since a society may get another one before its first step.
-        """
-        DiscreteSpace.__init__(self, random=random, cell_klass=Place)
-        self._graph = graph
-        self._kdtree_cells: list[Place] = []
-        self._kdtree = None
-        for persona in personas:
-            self._cells[persona] = Place(self, persona)
-
-    @property
-    def graph(self) -> PersonaGraph:
-        """Who is tied to whom."""
-        return self._graph()
-
-    def add_cell(self, cell: Place) -> None:
-        """Add a node without ties. The graph holds its ties."""
-        DiscreteSpace.add_cell(self, cell)
-
-    @property
-    def G(self) -> nx.Graph:  # noqa: N802 - Mesa's own name
-        """The ties as a simple graph of networkx, made anew each time."""
-        return nx.Graph(self.graph.nx)

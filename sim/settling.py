@@ -18,7 +18,7 @@ from .config import RunConfig
 from .details import PeopleDetails
 from .dynamics.archetypes import check_archetypes
 from .mesa import Model
-from .resident import PersonaSpace, Place, Resident
+from .resident import Resident
 from .runfile import rows
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
@@ -32,14 +32,12 @@ if TYPE_CHECKING:
 
 
 def settle(model: Model, state: SocietyState, details: PeopleDetails | None = None) -> dict[str, Resident]:
-    """Create an agent for each persona of the state's graph, by id, each on its node of a Mesa network."""
-    people, scenario = state.graph.personas, state.scenario
-    space = PersonaSpace(lambda: state.graph, (one.id for one in people), model.random)
+    """Create an agent for each persona of the state's graph, by id."""
+    scenario = state.scenario
     residents = {
-        persona.id: Resident(model, persona, space[persona.id], memory=scenario.memory(persona), details=details)
-        for persona in people
+        persona.id: Resident(model, persona, memory=scenario.memory(persona), details=details)
+        for persona in state.graph.personas
     }
-    state.space = space
     if scenario.agent_state_type is not None:
         for one in residents.values():
             one.begin_state = partial(begun_state, state)
@@ -57,11 +55,10 @@ def settle(model: Model, state: SocietyState, details: PeopleDetails | None = No
 
 
 def settle_one(state: SocietyState, persona: Persona) -> Resident:
-    """Create an agent, on a node of its own, for a persona that arrives during the run."""
+    """Create an agent for a persona that arrives during the run."""
     state.graph.add(persona)
-    space, model = state.space, next(iter(state.residents.values())).model
-    space.add_cell(Place(space, persona.id))
-    resident = Resident(model, persona, space[persona.id], memory=state.scenario.memory(persona))
+    model = next(iter(state.residents.values())).model
+    resident = Resident(model, persona, memory=state.scenario.memory(persona))
     state.residents[persona.id] = resident
     return resident
 

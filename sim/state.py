@@ -21,7 +21,7 @@ from .dynamics.activation import EventTime
 from .dynamics.channels import PostBoard
 from .dynamics.world import World, checked_state, is_cut
 from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, TakenValues, read_emissions
-from .resident import KnownFacts, PersonaSpace, Resident, SocietyView
+from .resident import KnownFacts, Resident, SocietyView
 from .runfile import rows
 from .runfile import rows as society_rows
 from .runfile.job_rows import Unit
@@ -148,8 +148,6 @@ class SocietyState:
         #: All who live there or did, by id.
         self.residents: dict[str, Resident] = {}
         self._has_departures = False
-        #: Where they live, in Mesa's terms.
-        self.space: PersonaSpace
         #: Who must not come again, once somebody comes.
         self.known_people: KnownPeople | None = None
         self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
@@ -212,10 +210,8 @@ class SocietyState:
         return self._has_departures and agent in self.residents and self.residents[agent].departed
 
     def set_tie(self, change: society_rows.RelationChangeRow) -> None:
-        """Change a tie of the graph as the row says, and refresh the cells of both agents."""
+        """Change a tie of the graph as the row says."""
         self.graph.set_tie(change.source, change.target, RelationKind(change.kind), change.label, change.weight)
-        for agent in (change.source, change.target):
-            self.residents[agent].cell.refresh()
 
     def note_contact(self, one: str, other: str, step: int) -> None:
         """Record that two agents spoke with each other in this step.
