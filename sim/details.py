@@ -3,13 +3,11 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from ..core.arrow import to_rows
-from ..core.query import Params
-from ..core.table import Row
 from ..personas.dedup import NearDuplicates
 from ..personas.persona import Persona
 from ..personas.profiles.profile import ATTRIBUTES, AttributeValue, Evidence, Profile, profile_of_columns
@@ -17,6 +15,9 @@ from .runfile.rows import WeightRow
 
 if TYPE_CHECKING:
     from arro3.core import Table
+
+    from .runfile.reader import FileTables
+    from .runfile.runlog import RunLog
 
 #: How each table of a hub is read; of several rows that somebody was imported with, the first counts.
 _QUERIES = {
@@ -27,20 +28,8 @@ _QUERIES = {
 }
 
 
-class StoredTables(Protocol):
-    """A run file as what reads its people sees it."""
-
-    def rows[R: Row](self, row_type: type[R], clause: str = "", params: Params = ()) -> list[R]:
-        """Return the rows of one table. `clause` may filter or order them and begins with WHERE or ORDER BY."""
-        ...
-
-    def query(self, sql: str, params: Params = ()) -> list[tuple[Any, ...]]:
-        """Return the rows of a query."""
-        ...
-
-    def table(self, sql: str) -> "Table":
-        """Return the result of a query as an Arrow table."""
-        ...
+#: A run file as what reads its people sees it: finished, or while it is written.
+type StoredTables = RunLog | FileTables
 
 
 class PeopleDetails:

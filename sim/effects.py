@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ..agents.action_schema import novelty_of
 from ..agents.actions import Action, dump_json
@@ -17,7 +18,7 @@ from ..core.table import RowBuffer
 from ..personas.hub.tables import DuplicateRow
 from ..personas.persona import RelationKind
 from .dynamics.activation import EventWatch
-from .dynamics.arrivals import PeopleChanges, TieChanges, WantedTie, checked_tie
+from .dynamics.arrivals import PeopleChanges, TieChanges, checked_tie
 from .dynamics.interventions import EffectLog, intervene, resolve
 from .dynamics.network import node_measure_rows
 from .dynamics.world import World, is_cut
@@ -32,45 +33,12 @@ if TYPE_CHECKING:
     from ..agents.embedding.vectors import Vector
 
 
-class StepEffects(Protocol):
-    """Where the turns of a step leave what they change."""
-
-    @property
-    def world(self) -> World:
-        """The world, as actions may change it."""
-        ...
-
-    @property
-    def ties(self) -> TieChanges:
-        """The changes of ties."""
-        ...
-
-    @property
-    def people(self) -> "PeopleChanges":
-        """Who comes and leaves."""
-        ...
-
-    def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
-        """Return the state of an agent."""
-        ...
-
-    def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
-        """Send a line to the agent with the key `to`."""
-        ...
-
-    def post(
-        self, seen: Observation, emission: rows.EmissionRow, channel: str, text: str, reply_to: str | None
-    ) -> None:
-        """Post a text in a channel."""
-        ...
-
-
 class TurnEffects:
     """What an action can change, with the turn in which it is done: the `ActionEffects` of `Action.apply`."""
 
     __slots__ = ("_effects", "_emission", "_seen")
 
-    def __init__(self, effects: StepEffects, seen: Observation, emission: rows.EmissionRow) -> None:
+    def __init__(self, effects: "Effects", seen: Observation, emission: rows.EmissionRow) -> None:
         self._effects, self._seen, self._emission = effects, seen, emission
 
     @property
@@ -94,15 +62,15 @@ class TurnEffects:
 
     def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
         """Add or strengthen a tie to the agent with this key when the step ends."""
-        self._want(to, *checked_tie(kind, label, weight))
+        target, ties = self._seen.agent_behind(to), self._effects.ties
+        tie = checked_tie(kind, label, weight)
+        ties.want(target, partial(ties.add, self.agent, target, *tie, self._emission.emission))
 
     def untie(self, to: str, kind: RelationKind | None = None) -> None:
         """Remove the ties with the agent with this key when the step ends."""
-        self._want(to, None if kind is None else RelationKind(kind), None, 0.0)
-
-    def _want(self, to: str, kind: RelationKind | None, label: str | None, weight: float) -> None:
-        target = self._seen.agent_behind(to)
-        self._effects.ties.want(WantedTie(self._seen.agent, target, kind, label, weight, self._emission.emission))
+        target, ties = self._seen.agent_behind(to), self._effects.ties
+        kind = None if kind is None else RelationKind(kind)
+        ties.want(target, partial(ties.remove, self.agent, target, kind, self._emission.emission))
 
     def say(self, to: str, text: str) -> None:
         """Send a line to the agent with this key."""

@@ -9,7 +9,7 @@ at the same time. As in growth, a newcomer passes the rules for people (`Growth.
 description, and is refused who nearly repeats somebody.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
@@ -35,19 +35,6 @@ from ..state import SocietyState, begun_state
 from .declared import Arrival
 
 
-@dataclass(frozen=True, slots=True)
-class WantedTie:
-    """A tie that an action wants stronger by a weight; without a label, the ties that it wants removed."""
-
-    agent: str
-    target: str
-    #: None for ties of all kinds.
-    kind: RelationKind | None
-    label: str | None
-    weight: float
-    emission: int
-
-
 class TieChanges:
     """Changes ties, and adds a row for each change.
 
@@ -59,27 +46,23 @@ class TieChanges:
         self._state = state
         self._rows = buffer.of(RelationChangeRow)
         self._step = state.world.step
-        self._wanted: list[WantedTie] = []
+        self._wanted: list[Callable[[], object]] = []
 
-    def want(self, wanted: WantedTie) -> None:
-        """Queue a tie change for the end of the step, so that all turns of the step see the same snapshot.
+    def want(self, target: str, change: Callable[[], object]) -> None:
+        """Queue a change of ties with `target` for the end of the step, so that all its turns see the same snapshot.
 
         Raises `ValueError` for the player, and `TypeError` in a scenario whose turns are independent.
         """
-        if wanted.target == PLAYER:
+        if target == PLAYER:
             raise ValueError("nobody can be tied to the player, who is only visiting")
         if self._state.scenario.independent:
             raise TypeError("an independent scenario changes no ties; leave out `independent = True`")
-        self._wanted.append(wanted)
+        self._wanted.append(change)
 
     def make_wanted(self) -> None:
         """Apply the queued tie changes in order."""
-        for wanted in self._wanted:
-            if wanted.label is None or wanted.kind is None:
-                for _ in self.remove(wanted.agent, wanted.target, wanted.kind, wanted.emission):
-                    pass
-            else:
-                self.add(wanted.agent, wanted.target, wanted.kind, wanted.label, wanted.weight, wanted.emission)
+        for change in self._wanted:
+            change()
         self._wanted = []
 
     def add(
@@ -111,11 +94,14 @@ class TieChanges:
         emission: int | None = None,
         *,
         resolved: bool = False,
-    ) -> Iterator[tuple[RelationChangeRow, float]]:
-        """Remove the ties between two agents, of one kind or all, and yield each row with the former weight."""
+    ) -> list[tuple[RelationChangeRow, float]]:
+        """Remove the ties between two agents, of one kind or all, and return each row with the former weight."""
+        removed = []
         for tie in [t for t in self._state.graph.neighbours(one) if t.id == other and kind in (None, t.kind)]:
             ends = (one, other) if tie.outgoing else (other, one)
-            yield self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved), tie.weight
+            row = self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved)
+            removed.append((row, tie.weight))
+        return removed
 
     def _set(
         self,
@@ -214,8 +200,7 @@ class PeopleChanges:
     ) -> None:
         """Let an agent leave. Its ties end, and nothing it said or was told is heard any more."""
         for other in dict.fromkeys(tie.id for tie in self._state.graph.neighbours(agent)):
-            for _ in self._ties.remove(agent, other, emission=emission, resolved=resolved):
-                pass
+            self._ties.remove(agent, other, emission=emission, resolved=resolved)
         self._state.leave(agent)
         self._note(agent, "departed", cause, intervention=intervention, emission=emission)
 

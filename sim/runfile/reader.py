@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
@@ -90,7 +90,10 @@ class RunReader:
         self._experiments = hubs or experiments
         self._hubs = hubs
         self._made = made
-        self._source: _QuerySource | None = None
+        #: Answers queries; None while the file is closed.
+        self._ask: _Ask | None = None
+        #: The file, where no process writes it.
+        self._con: duckdb.DuckDBPyConnection | None = None
         self._is_live = False
 
     def __enter__(self) -> Self:
@@ -109,7 +112,7 @@ class RunReader:
     @property
     def is_live(self) -> bool:
         """Whether a process is writing the run, as far as the last query showed."""
-        if self._source is None:
+        if self._ask is None:
             with self:
                 pass
         return self._is_live
@@ -120,16 +123,16 @@ class RunReader:
         `limit` bounds time, memory and result size. If another process is writing the run, a query takes at most 300 s.
         Raises `QueryError` with the database's own words if the query fails.
         """
-        if self._source is None:
+        if self._ask is None:
             with self:
                 return self.query(sql, params, limit=limit)
         try:
-            return self._source.query(sql, params, limit)
+            return self._ask(sql, params, limit)
         except ClosedError:
             # The run has ended since: its file can be opened now, or is being resumed by another process.
-            source = self._open()
+            ask = self._open()
         try:
-            return source.query(sql, params, limit)
+            return ask(sql, params, limit)
         except ClosedError as error:
             raise QueryError(f"{str(self.path)!r} was closed while it answered; ask again.") from error
 
@@ -143,9 +146,10 @@ class RunReader:
 
     def close(self) -> None:
         """Close the file if it is open."""
-        if self._source is not None:
-            self._source.close()
-        self._source = None
+        if self._con is not None:
+            with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
+                self._con.close()
+        self._ask = self._con = None
 
     def _check_made(self) -> None:
         try:
@@ -158,40 +162,53 @@ class RunReader:
             self.close()
             raise
 
-    def _open(self) -> "_QuerySource":
-        source = self._source = _source_of(self.path, hubs=self._hubs, experiments=self._experiments)
-        self._is_live = not isinstance(source, _File)
-        return source
+    def _open(self) -> "_Ask":
+        left = _TRIES
+        while (ask := self._opened(is_last=left == 1)) is None:
+            left -= 1
+            time.sleep(_PAUSE_SECONDS)
+        self._ask, self._is_live = ask, self._con is None
+        return ask
 
-
-class _QuerySource(Protocol):
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult: ...
-
-    def close(self) -> None: ...
-
-
-class _File:
-    """A run file that no process writes."""
-
-    def __init__(self, path: Path, *, hubs: bool, experiments: bool) -> None:
-        self._con = connect(path, read_only=True)
+    def _opened(self, *, is_last: bool) -> "_Ask | None":
+        """Return what answers queries: this process, the file, or the process that writes it. None to try again."""
+        self._con = None
+        if cursors := cursors_of(self.path):
+            return partial(_ask_cursors, cursors)
         try:
-            _check(self._con, path, hubs=hubs, experiments=experiments)
+            con = connect(self.path, read_only=True)
+        except BusyError:
+            if (live := _live(self.path)) is None and is_last:
+                raise
+            return live
+        try:
+            _check(con, self.path, hubs=self._hubs, experiments=self._experiments)
         except BaseException:
-            self._con.close()
+            con.close()
             raise
+        self._con = con
+        return partial(_ask_file, con)
 
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
-        cursor = self._con.cursor()
-        try:
-            return answer(cursor, sql, params, limit)
-        finally:
-            with suppress(duckdb.Error):  # a query that could not be stopped still has it
-                cursor.close()
 
-    def close(self) -> None:
-        with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
-            self._con.close()
+type _Ask = Callable[[str, Params, QueryLimit | None], QueryResult]
+
+
+def _ask_file(con: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
+    cursor = con.cursor()
+    try:
+        return answer(cursor, sql, params, limit)
+    finally:
+        with suppress(duckdb.Error):  # a query that could not be stopped still has it
+            cursor.close()
+
+
+def _ask_cursors(cursors: Cursors, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
+    with cursors.reading() as cursor:
+        return answer(cursor, sql, params, limit)
+
+
+def _ask_live(client: LiveClient, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
+    return client.query(sql, params, seconds=None if limit is None else limit.seconds)
 
 
 def _check(con: duckdb.DuckDBPyConnection, path: Path, *, hubs: bool, experiments: bool) -> None:
@@ -203,48 +220,7 @@ def _check(con: duckdb.DuckDBPyConnection, path: Path, *, hubs: bool, experiment
         check_schema(con, str(path), hubs=hubs)
 
 
-class _Shared:
-    """A run file that this process is writing."""
-
-    def __init__(self, cursors: Cursors) -> None:
-        self._cursors = cursors
-
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
-        with self._cursors.reading() as cursor:
-            return answer(cursor, sql, params, limit)
-
-    def close(self) -> None:
-        """Do nothing, since nothing is held."""
-
-
-class _Live:
-    """A run file that another process is writing."""
-
-    def __init__(self, client: LiveClient) -> None:
-        self._client = client
-
-    def query(self, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
-        return self._client.query(sql, params, seconds=None if limit is None else limit.seconds)
-
-    def close(self) -> None:
-        """Do nothing, since nothing is held."""
-
-
-def _source_of(path: Path, *, hubs: bool, experiments: bool, tries: int = _TRIES) -> _QuerySource:
-    if cursors := cursors_of(path):
-        return _Shared(cursors)
-    try:
-        return _File(path, hubs=hubs, experiments=experiments)
-    except BusyError:
-        if live := _live(path):
-            return live
-        if tries == 1:
-            raise
-    time.sleep(_PAUSE_SECONDS)
-    return _source_of(path, hubs=hubs, experiments=experiments, tries=tries - 1)
-
-
-def _live(path: Path) -> _Live | None:
+def _live(path: Path) -> _Ask | None:
     sidecar = Sidecar.read(path)
     if sidecar is None:
         return None
@@ -253,7 +229,7 @@ def _live(path: Path) -> _Live | None:
         client.query("SELECT 1")
     except ClosedError:  # left behind by a run that was killed
         return None
-    return _Live(client)
+    return partial(_ask_live, client)
 
 
 class FileTables:
