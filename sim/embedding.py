@@ -180,15 +180,10 @@ def fetch_text_vectors(
     replayed, whatever happened to the rows the texts came from. Otherwise works as `dedup_by_meaning`.
     """
     options["model"] = embeddings
-    return run_job(path, text_vector_job(texts, chunk=chunk), **options)[0]
-
-
-def text_vector_job(texts: Iterable[str], *, chunk: int = CHUNK) -> EmbeddingJob:
-    """Return the job that fetches vectors of these texts."""
     wanted = [text for text in map(canonical_text, texts) if text]
     job = EmbeddingJob(EmbeddingSpec.given(chunk=chunk, texts=text_hash("".join(map(text_hash, wanted)))))
     job.texts = wanted
-    return job
+    return run_job(path, job, **options)[0]
 
 
 def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> list[str]:

@@ -1,8 +1,6 @@
 """Dry runs and what is counted in them: calls of a job that is done with the built-in generator in a temporary file."""
 
-import random
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from ...agents.procedural import ProceduralModel
 from ...core.errors import HookError, PausedError, RunError
 from ...personas.hub import Hub
 from ...personas.hub.queries import REJECTED
+from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.network.spec import GROWN, parse_network
 from ...personas.persona import Passage
 from ..growth import Growth
@@ -77,38 +76,21 @@ class Scale:
     def smaller(self, people: int) -> "Scale":
         """Return a society of about `people` personas with the same proportions, or this one if it is no larger.
 
-        From a hub whole circles are taken, so that the personas know as many others as before.
+        Of a hub those are drawn who know each other.
         """
         share = people / max(1, self.people)
         if share >= 1:
             return self
-        rng = rng_for(self.seed, "smaller")
         source: Hub | Sequence[Passage]
+        most = max(1, round(share * len(self.source.personas if isinstance(self.source, Hub) else self.source)))
         if isinstance(self.source, Hub):
-            source = _take_circles(self.source, max(1, round(share * len(self.source.personas))), rng)
+            source = draw_from(self.source, DrawSpec(most, "snowball", self.seed))
         else:
-            most = max(1, round(share * len(self.source)))
-            source = [self.source[n] for n in sorted(rng.sample(range(len(self.source)), most))]
+            places = rng_for(self.seed, "smaller").sample(range(len(self.source)), most)
+            source = [self.source[n] for n in sorted(places)]
         agents = None if self.growth.agents is None else people
         growth = self.growth.model_copy(update={"agents": agents})
         return Scale(growth, source, self.seed, self.network, self.of or self.people)
-
-
-def _take_circles(hub: Hub, most: int, rng: random.Random) -> Hub:
-    """Return `most` of the people, ring by ring around some, with the relations among them."""
-    around: defaultdict[str, list[str]] = defaultdict(list)
-    for relation in hub.relations:
-        around[relation.source].append(relation.target)
-        around[relation.target].append(relation.source)
-    taken: dict[str, None] = {}
-    for begun in rng.sample(hub.personas, len(hub.personas)):
-        ring = [begun.id]
-        while ring and len(taken) < most:
-            fresh = [one for one in dict.fromkeys(ring) if one not in taken][: most - len(taken)]
-            taken.update(dict.fromkeys(fresh))
-            ring = [other for one in fresh for other in around[one]]
-    kept = tuple(r for r in hub.relations if r.source in taken and r.target in taken)
-    return replace(hub, personas=tuple(p for p in hub.personas if p.id in taken), relations=kept)
 
 
 @dataclass(frozen=True, slots=True)

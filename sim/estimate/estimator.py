@@ -48,15 +48,13 @@ class Sampling:
 class Models:
     """The models of a job by role, `default` among them, with their prices."""
 
-    #: Chat models, or the embedding model alone.
-    handles: Mapping[str, Any]
+    handles: Mapping[str, ModelHandle]
     given: Mapping[str, Prices | None]
 
     @property
     def default(self) -> ModelHandle:
         """The model of all roles without one of their own."""
-        model: ModelHandle = self.handles["default"]
-        return model
+        return self.handles["default"]
 
     @property
     def others(self) -> dict[str, ModelHandle]:
@@ -70,8 +68,7 @@ class Models:
 
     def is_real(self, role: str) -> bool:
         """Return whether the model of a role is a language model."""
-        model = self.handles.get(role, self.default)
-        return not isinstance(model, ModelHandle) or model.is_language_model
+        return self.handles.get(role, self.default).is_language_model
 
     def prices(self, role: str) -> Prices | None:
         """Return the prices of a role. The built-in generator is free."""
@@ -351,7 +348,7 @@ class Estimator(ABC):
                 f"{self.answer_tokens:,} tokens, each request answered once. What is asked again, revised or rejected "
                 f"comes on top; a sample shows it ({parameter('sample', 40)})."
             )
-            return [*said, *describe_prices(models, self.computed_roles(run))]
+            return [*said, *describe_prices(models, (a.role for a in run.answered))]
         cost = "unknown" if sample.cost is None else f"${sample.cost:.4f}"
         said = [
             f"With 90 % certainty the job takes {format_cost(total.cost)} dollars, {format_count(total.calls)} calls"
@@ -365,15 +362,11 @@ class Estimator(ABC):
         if sent:
             minutes = self._predict_minutes(total.calls, sum(sent) / len(sent))
             said.append(f"At the endpoint's speed in the sample, the job takes about {minutes:,.1f} minutes.")
-        return [*said, *yields, *describe_prices(models, self.computed_roles(run))]
+        return [*said, *yields, *describe_prices(models, (a.role for a in run.answered))]
 
     def _predict_minutes(self, calls: Interval, latency: float) -> float:
         limits, number = self.sampling.limits, (calls.low + calls.high) / 2
         return max(number * latency / limits.max_in_flight / 60, number / limits.rpm if limits.rpm else 0.0)
-
-    def computed_roles(self, run: DryRun) -> list[str]:
-        """Return the roles that are asked."""
-        return list(dict.fromkeys(a.role for a in run.answered))
 
     def describe_whole(self) -> str:
         """Return what the job makes, for the first sentence."""
@@ -387,8 +380,6 @@ def describe_prices(models: Models, roles: Iterable[str]) -> list[str]:
         model, prices = models.handles[role].name, models.prices(role)
         if prices is None:
             option = "prices" if role == "default" else f"{role}_prices"
-            if not isinstance(models.handles[role], ModelHandle):
-                option = "embeddings_prices"
             said.append(f"The price of {model} is unknown; give it as {parameter(option)}, in dollars for 1M tokens.")
         elif models.is_real(role):
             cached = "" if prices.cached is None else f", {prices.cached:g} where they are cached"

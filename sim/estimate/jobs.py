@@ -7,27 +7,23 @@ count its requests, and with the real models for a sample.
 import copy
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, ClassVar, Unpack
+from typing import Any, ClassVar, Unpack, cast
 
 from arro3.core import RecordBatchReader
 
-from ...agents.embedding.embedder import Batching
-from ...agents.embedding.vectors import text_hash
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Prices, known_prices
+from ...agents.gateway.budget import Prices
 from ...agents.gateway.limits import SAMPLING
 from ...core.errors import PausedError, RunError, SetupError, parameter
-from ...personas.hub.dedup import read_texts, without_vector
 from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered
 from ...personas.selection.selection import choose_people
 from ...personas.sources import Sources
 from ..config import RunConfig, RunOptions, split_models
-from ..embedding import EmbeddingJob, without_text_vector
 from ..engine import JobModels
 from ..enrichment import EnrichmentJob
 from ..experiment.design import Experiment
@@ -51,13 +47,11 @@ from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
 from ..tasks.task import MOST_ROUNDS, Task
 from .dry_run import Answered, DryRun, Scale, count_calls, dry_run
-from .estimator import TOKENS, TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
-from .prediction import ENOUGH, Interval, Purpose, add_purposes, share_interval
+from .estimator import TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
+from .prediction import ENOUGH, Purpose, add_purposes, share_interval
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
-#: People whose texts are in memory at a time.
-_CHUNK = 10_000
 
 #: What is large in a run, and neither known to its agents nor shown to its graders.
 _LEFT_OUT = {"calls", "observations", "answers", "failures", "markers", "migrations", "vectors", "job_items"}
@@ -153,12 +147,10 @@ def estimate_file_job(
 ) -> JobEstimate:
     """Estimate what `run_job` with the same arguments will ask its models, and cost, from a sample of its items.
 
-    In a survey, notes are recalled by words, and vectors are not counted. For vectors no model is asked. Raises what
-    `run_job` raises for a file that is not ready for the job, and `SetupError` for a kind without an estimate.
+    In a survey, notes are recalled by words, and vectors are not counted. Raises what `run_job` raises for a file that
+    is not ready for the job, and `SetupError` for a kind without an estimate.
     """
     path = Path(path)
-    if isinstance(job, EmbeddingJob):
-        return _estimate_embedding(path, job, asked)
     models = job.open_models(path, asked)
     match job:
         case SurveyJob():
@@ -194,7 +186,7 @@ def _estimate_part(
         job=job,
         path=path,
         asked=asked,
-        models=Models({"default": models.first, **handles}, {"default": models.prices, **given}),
+        models=Models({"default": cast("ModelHandle", models.model), **handles}, {"default": models.prices, **given}),
         sampling=sampling or Sampling(),
         answer_tokens=job.answer_tokens,
     ).estimate()
@@ -269,39 +261,6 @@ def _find_respondents(survey: Survey, state: SocietyState) -> list[Resident]:
 def _reduce_survey(survey: Survey, number: int) -> Survey:
     """Return the same survey with `number` of its respondents."""
     return replace(survey, of=Panel(number) if isinstance(survey.of, Panel) else Sample(number))
-
-
-def _estimate_embedding(path: Path, job: EmbeddingJob, asked: AskedModels) -> JobEstimate:
-    """Count the requests for vectors that the people of a hub, or the texts of the job, do not have."""
-    models = job.open_models(path, asked)
-    model, prices = models.embeddings, models.embeddings_prices
-    if model is None:
-        raise RuntimeError("the job opens an embedding model")
-    prices = prices or known_prices(model, writes=False)
-    if job.spec.texts:
-        missing = without_text_vector(path, model.name, job.texts)
-        number, found = len(missing), _count_embedding([missing], prices)
-    else:
-        with open_hub(path) as opened:
-            lacking = without_vector(opened, model.name)
-            chunks = (read_texts(opened, lacking[start : start + _CHUNK]) for start in range(0, len(lacking), _CHUNK))
-            number, found = len(lacking), _count_embedding(chunks, prices)
-    handles = Models({"default": model}, {"default": prices})
-    said = (f"Requests were counted over {number:,} texts.", *describe_prices(handles, ["default"]))
-    total = replace(found, name=TOTAL)
-    return JobEstimate((found,), total, total, number, handles, notes=said)
-
-
-def _count_embedding(chunks: Iterable[Sequence[str]], prices: Prices | None) -> Purpose:
-    """Return the requests for the vectors of these texts. Chunks do not share requests."""
-    requests = size = 0
-    for texts in chunks:
-        for batch in Batching().batches({text_hash(text): text for text in texts}):
-            requests += 1
-            size += sum(len(snippet.text.encode()) for snippet in batch)
-    tokens = TOKENS * size
-    cost = None if prices is None else Interval(prices.of(tokens.low, 0), prices.of(tokens.high, 0))
-    return Purpose("embedding", Interval.exactly(requests), tokens, Interval.exactly(0.0), cost, "embeddings")
 
 
 #: Turns up to which the whole society has a dry run, at some 3 ms each.

@@ -39,20 +39,6 @@ def test_vectors_are_fetched_once_and_used_from_then_on(ask: Ask, run_file: Path
         ]
 
 
-def test_what_the_vectors_would_take_is_estimated_and_nobody_asked(
-    ask: Ask, run_file: Path, openai_server: OpenAIServer
-) -> None:
-    given = ("--embeddings", "openai:m", "--embeddings-url", openai_server.base_url, "--estimate")
-    for command in (("diversity",), ("coverage",), ("decontaminate", "--against", "bench.txt")):
-        Path("bench.txt").write_text("A text of a benchmark, in nine words or so.\n")
-        said = ask("data", command[0], run_file, *command[1:], *given, "--embeddings-price", 2)
-        assert said.code == 0, said
-        assert "Requests were counted over" in said.out
-        words = "model is needed" if command == ("coverage",) else "nothing to estimate"
-        ask("data", command[0], run_file, *command[1:], "--estimate").complains(2, words)
-    assert openai_server.calls == 0
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [

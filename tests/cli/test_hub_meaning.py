@@ -65,11 +65,3 @@ def test_who_has_no_vector_is_counted(give: Give, openai_server: OpenAIServer) -
     said = give("--embeddings", "openai:m")
     assert "2 of 3 texts got a vector" in said.out
     assert "1 people have no vector and were not compared by meaning.\n" in said.out
-
-
-def test_an_estimate_counts_texts_and_requests_and_asks_nobody(give: Give, openai_server: OpenAIServer) -> None:
-    said = give("--embeddings", "openai:m", "--estimate", "--embeddings-price", 0.02)
-    assert (said.code, said.complaint) == (0, "")
-    assert "Requests were counted over 3 texts." in said.out
-    assert openai_server.calls == 0
-    give("--estimate").complains(2, "there is nothing to estimate")

@@ -7,26 +7,20 @@ from typing import Any
 
 import click
 
-from .jobs import fetching, say_fetched, show_vector_estimate
-from .options import check_estimated, embeddings_of, limits_of, meaning_options, shared_option
+from .jobs import fetching, say_fetched
+from .options import embeddings_of, limits_of, meaning_options, shared_option
 from .show import authors_notice, show_result
 from .specs import command
 
 _PATH = click.Path(path_type=Path)
 
 
-def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bool:
-    """Give these texts vectors in the run file, by the embedding model of the options, and say what it took.
-
-    With --estimate it says what it would take, fetches nothing, and gives False.
-    """
-    from populace.sim.embedding import fetch_text_vectors, text_vector_job
+def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> None:
+    """Give these texts vectors in the run file, by the embedding model of the options, and say what it took."""
+    from populace.sim.embedding import fetch_text_vectors
 
     from .panel import ProgressPanel
 
-    if options["estimate"]:
-        show_vector_estimate(run, text_vector_job(texts), options)
-        return False
     model, url, prices = embeddings_of(options).values()
     with fetching(run):
         fetched = fetch_text_vectors(
@@ -40,7 +34,6 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> bo
             progress=ProgressPanel(),
         )
     say_fetched(run, fetched, err=True)
-    return True
 
 
 @command()
@@ -75,12 +68,10 @@ def diversity(
     from populace.analysis.diversity.similarity import measure_diversity, read_sample
     from populace.sim.runfile.reader import open_made
 
-    check_estimated(options)
     if options["embeddings"] is not None:
         with open_made(run_path) as run:
             texts = read_sample(run, n=n, seed=seed, kind=kind).embeddable
-        if not fetch_vectors(run_path, texts, options):
-            return
+        fetch_vectors(run_path, texts, options)
     with open_made(run_path) as run:
         found = measure_diversity(run, n=n, seed=seed, kind=kind, embeddings=options["embeddings"], pairs=pairs)
     show_result(found, as_json=as_json)
@@ -154,8 +145,7 @@ def coverage(
     with open_hub_or_run(run_path) as file:
         notice = authors_notice(file)
         sample = read_covered(file, n=n, kind=kind)
-    if not fetch_vectors(run_path, texts_to_embed(known, sample), options):
-        return
+    fetch_vectors(run_path, texts_to_embed(known, sample), options)
     with open_hub_or_run(run_path) as file:
         found = cover_by_meaning(file, known, sample, model, threshold=cosine)
     show_result(found, as_json=as_json)
@@ -224,15 +214,13 @@ def decontaminate(
         _undo_verdicts(run_path, against)
         return
     _check_benchmarks(run_path, against)
-    check_estimated(options)
     foreign = ForeignTexts(against, columns=column)
     with open_made(run_path) as run:
         found = find_contaminated(run, foreign, ngram=ngram)
         notice = authors_notice(run)
         texts = list(texts_of(run, foreign)) if options["embeddings"] else []
     if options["embeddings"]:
-        if not fetch_vectors(run_path, texts, options):
-            return
+        fetch_vectors(run_path, texts, options)
         with open_made(run_path) as run:
             near = list(find_same_meaning(run, foreign, options["embeddings"], threshold=cosine))
         found = found.with_meaning(options["embeddings"], near)

@@ -9,8 +9,8 @@ import click
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, sample
-from .jobs import fetching, say_fetched, show_vector_estimate
-from .options import check_estimated, embeddings_of, limits_of, meaning_options, shared_option
+from .jobs import fetching, say_fetched
+from .options import embeddings_of, limits_of, meaning_options, shared_option
 from .specs import command
 
 if TYPE_CHECKING:
@@ -140,13 +140,8 @@ def dedup(
     from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import describe_hub, open_hub
-    from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
 
-    check_estimated(options)
     model = options["embeddings"]
-    if options["estimate"]:
-        show_vector_estimate(hub_path, EmbeddingJob(EmbeddingSpec()), options)
-        return
     timeout = limits_of(options).timeout
     handle = model and open_embedder(model, base_url=options["embeddings_url"], timeout=timeout)
     with open_hub(hub_path, write=True) as hub:

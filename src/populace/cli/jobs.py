@@ -116,16 +116,6 @@ def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> 
         click.get_current_context().exit(1)
 
 
-def show_vector_estimate(file: Path, kind: "JobKind[Any, Any]", options: Mapping[str, Any]) -> None:
-    """Print what the vectors of a job would take."""
-    from populace.sim.estimate.jobs import estimate_file_job
-
-    from .show import show_estimate
-
-    model, url, prices = embeddings_of(options).values()
-    show_estimate(estimate_file_job(file, kind, model=model, base_url=url, prices=prices))
-
-
 @contextmanager
 def fetching(file: Path) -> Iterator[None]:
     """Within it, a job that fetches vectors says how to go on, and calls its address --embeddings-url."""

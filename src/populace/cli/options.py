@@ -148,7 +148,6 @@ _MEANING = (
     ),
     click.option("--embeddings-url", metavar="URL", help="Its endpoint.  [default: OPENAI_BASE_URL]"),
     click.option("--embeddings-price", metavar="IN", type=float, help="Dollars for a million of its tokens."),
-    click.option("--estimate", is_flag=True, help="Only say what the vectors would take."),
     click.option("--cache", type=click.Path(path_type=Path), help="File that shares paid vectors with other jobs."),
 )
 
@@ -421,12 +420,6 @@ def check_sample(options: Mapping[str, Any]) -> None:
     """Refuse --sample where nothing is estimated."""
     if options["sample"] is not None and not options["estimate"]:
         raise click.UsageError("--sample is for --estimate; add it, or leave --sample out.")
-
-
-def check_estimated(options: Mapping[str, Any]) -> None:
-    """Raise an error where there is nothing to estimate."""
-    if options["estimate"] and options["embeddings"] is None:
-        raise click.UsageError("Comparing by words asks nobody, so there is nothing to estimate; name --embeddings.")
 
 
 def announce_sample(said: str) -> None:
