@@ -1,5 +1,5 @@
 from .config import RunConfig
-from .dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
+from .dynamics.activation import Activation, by_group, everybody, poisson, share
 from .dynamics.channels import Feed, Group, Neighbours, Post, Square
 from .dynamics.declared import Arrival, Intervention, Levers
 from .dynamics.network import network_measures
@@ -72,7 +72,6 @@ __all__ = [
     "fetch_text_vectors",
     "identity_survey",
     "network_measures",
-    "on_event",
     "open_run",
     "poisson",
     "read_demonstrations",

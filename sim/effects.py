@@ -17,7 +17,6 @@ from ..core.model import Outcome
 from ..core.table import RowBuffer
 from ..personas.hub.tables import DuplicateRow
 from ..personas.persona import RelationKind
-from .dynamics.activation import EventWatch
 from .dynamics.arrivals import PeopleChanges, TieChanges, checked_tie
 from .dynamics.interventions import EffectLog, intervene, resolve
 from .dynamics.network import node_measure_rows
@@ -58,7 +57,7 @@ class TurnEffects:
 
     def state_of(self, key: str) -> Any:
         """Return the state of the agent with this key."""
-        return self._effects.state_of(self._seen.agent_behind(key), asked_by=self._seen.agent)
+        return self._effects.state_of(self._seen.agent_behind(key))
 
     def tie(self, to: str, kind: RelationKind, label: str, *, weight: float = 1.0) -> None:
         """Add or strengthen a tie to the agent with this key when the step ends."""
@@ -140,9 +139,6 @@ class Effects:
         self.ties = TieChanges(state, self.rows)
         self.people = PeopleChanges(state, view, self.ties, self.rows)
         self._levers = EffectLog(state, self.ties, self.people, self.rows)
-        self._watch = EventWatch(view) if state.scenario.activation.by_events else None
-        #: Changes by levers that it has seen.
-        self._watched = 0
 
     @property
     def emissions(self) -> list[rows.EmissionRow]:
@@ -164,16 +160,6 @@ class Effects:
         self._levers.is_begun = not is_reached(1)
         made = intervene(self._state, self._view, self._levers, is_reached)
         self.rows.of(rows.InterventionRow).extend(made)
-
-    def woken(self, choose: Callable[[], Sequence[Resident]]) -> Sequence[Resident]:
-        """Return the agents that have a turn, as `choose` returns them, after noting which agents were affected."""
-        if self._watch is None:
-            return choose()
-        self._watched = len(self._levers.rows)
-        self._watch.begin(self._levers.rows, self.people.newcomers)
-        residents = choose()
-        self._watch.taken(residents)
-        return residents
 
     def visit(self, visit: Visit) -> None:
         """Deliver a player's line in this step. Raises `TypeError` or `ValueError` if it is not a valid line."""
@@ -316,8 +302,6 @@ class Effects:
         self.ties.make_wanted()
         resolve(self._state, self._view, self._levers, self._valid)
         self.people.leave_wanted()
-        if self._watch is not None:
-            self._watch.end(self._levers.rows[self._watched :])
 
     def measure(self) -> None:
         """Write the states at the end of the step, and take the scenario's measures."""
@@ -387,8 +371,6 @@ class Effects:
             return
         with hook(action, "apply"):
             action.apply(TurnEffects(self, seen, emission))
-        if self._watch is not None:
-            self._watch.applied()
 
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
         """Send a line to the agent with the key `to` in the speaker's observation."""
@@ -408,10 +390,8 @@ class Effects:
         board.post(row)
         self.rows.of(rows.PostRow).append(row)
 
-    def state_of(self, agent: str, *, asked_by: str | None = None) -> Any:
+    def state_of(self, agent: str) -> Any:
         """Return the state of an agent, or None if the scenario declares none. Raises `KeyError` for the player."""
-        if self._watch is not None and asked_by not in (None, agent):
-            self._watch.touch(agent)
         return self._state.residents[agent].state
 
     @property

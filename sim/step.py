@@ -282,7 +282,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         with hook(state.scenario, "visits"):
             for visit in state.scenario.visits(context.view, rng_for(state.seed, "visits", self.number)):
                 self._effects.visit(visit)
-        self._residents = self._ordered(self._effects.woken(self._active if state.times is None else state.times.begin))
+        self._residents = self._ordered(self._active() if state.times is None else state.times.begin())
         self.chunk = PAGE if self._is_paged() else None
 
     def begin(self, chunks: Chunks) -> None:

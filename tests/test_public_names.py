@@ -45,7 +45,7 @@ PROMISED = {
         ManipulationCheck Neighbours News Number OutcomeQuery Panel Post Progress QueryError Rank Resident
         RunConfig RunReader Sample Scenario Settings Society SocietyView Square State Survey Task TaskSettings
         Visit World by_group dedup_by_meaning enrich everybody fetch_text_vectors identity_survey
-        network_measures on_event open_run poisson read_demonstrations share survey_run
+        network_measures open_run poisson read_demonstrations share survey_run
     """,
     "analysis": """
         Contamination Summary Topic cover_by_meaning find_contaminated measure_diversity read_funnel

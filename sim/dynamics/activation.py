@@ -1,4 +1,4 @@
-"""Whose turn it is: everybody's in each step, that of some by chance, by group or by events, or each at its own time.
+"""Whose turn it is: everybody's in each step, that of some by chance or by group, or each at its own time.
 
 class Town(Scenario):
     activation = by_group({"merchants": everybody(), "farmers": share(0.3)})
@@ -9,13 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import expm1, inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...core.errors import SetupError, hook
 from ..mesa import Event, EventList
-from ..runfile.rows import InterventionEffectRow, TurnTimeRow
+from ..runfile.rows import TurnTimeRow
 from ..seeds import derive_seed, rng_for
-from .world import News, is_cut
 
 if TYPE_CHECKING:
     from ..resident import Resident, SocietyView
@@ -29,9 +28,6 @@ SELECT agent, next_time FROM turn_times QUALIFY row_number() OVER (PARTITION BY 
 
 class Activation(ABC):
     """A rule by which a step chooses the agents that have a turn; scenarios may derive their own."""
-
-    #: Whether it needs to know to whom something has happened since its last turn (`World.woken`).
-    by_events: bool = False
 
     @abstractmethod
     def choose(
@@ -78,21 +74,9 @@ class _Poisson(Activation):
 
 
 @dataclass(frozen=True, slots=True)
-class _OnEvent(Activation):
-    by_events: bool = True
-
-    def choose(
-        self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
-    ) -> "Sequence[Resident]":
-        woken = frozenset(society.world.woken or ())
-        return [resident for resident in residents if resident.id in woken]
-
-
-@dataclass(frozen=True, slots=True)
 class _ByGroup(Activation):
     groups: Mapping[str, Activation]
     others: Activation
-    by_events: bool
 
     def choose(
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
@@ -152,71 +136,7 @@ def by_group(groups: Mapping[str, Activation], *, others: Activation | None = No
     rules: list[object] = [*given.values(), others or everybody()] if isinstance(given, Mapping) else [given]
     if wrong := [one for one in rules if not isinstance(one, Activation)]:
         raise SetupError(f"by_group() takes a rule for each group, as {{'farmers': share(0.3)}}, not {wrong[0]!r}.")
-    chosen = others or everybody()
-    return _ByGroup(dict(groups), chosen, any(one.by_events for one in (*groups.values(), chosen)))
-
-
-def on_event() -> Activation:
-    """Give a turn to agents to which something has happened since their last turn. In the first step, all have a turn.
-
-    A line or news they hear is such an event. So is a change of their state by an intervention or another agent.
-    """
-    return _OnEvent()
-
-
-class EventWatch:
-    """Notes to whom something happens between turns, in `World.woken`, where the activation asks for that."""
-
-    def __init__(self, society: "SocietyView") -> None:
-        """Start at the beginning of a step, before its interventions."""
-        self._society = society
-        self._told = list(society.world.news)
-        self._touched: dict[str, tuple[Any, Any]] = {}
-
-    def begin(self, changed: Sequence[InterventionEffectRow], newcomers: "Sequence[Resident]") -> None:
-        """Record what happened before the turns: lines, news, changed states and arrivals."""
-        society, world = self._society, self._society.world
-        residents, graph = society.residents, society.graph
-        woken = {one.id for one in residents} if world.woken is None else set(world.woken)
-        woken.update(one.id for one in newcomers)
-        woken |= _changed_agents(changed)
-        for one in residents:
-            if any(not is_cut(graph, line.sender, one.id, world) for line in one.inbox):
-                woken.add(one.id)
-        self._wake(woken)
-
-    def taken(self, residents: "Sequence[Resident]") -> None:
-        """Record that these agents have a turn now, in which they see what has happened to them."""
-        self._wake(set(self._society.world.woken or ()) - {resident.id for resident in residents})
-        self._told = list(self._society.world.news)
-
-    def touch(self, agent: str) -> None:
-        """Record that another agent's action reads this agent's state and may change it."""
-        if agent not in self._touched and (state := self._society.resident(agent).state) is not None:
-            self._touched[agent] = (state, state.model_dump())
-
-    def applied(self) -> None:
-        """Record whose state an action has changed, after it was applied."""
-        changed = {agent for agent, (state, before) in self._touched.items() if state.model_dump() != before}
-        self._touched = {}
-        if changed:
-            self._wake(changed | set(self._society.world.woken or ()))
-
-    def end(self, changed: Sequence[InterventionEffectRow]) -> None:
-        """Record the news from actions, and the states the scenario changed at the end of the step."""
-        self._wake(set(self._society.world.woken or ()) | _changed_agents(changed))
-
-    def _wake(self, woken: set[str]) -> None:
-        world, residents = self._society.world, self._society.residents
-        fresh: list[News] = [one for one in world.news if not any(one is known for known in self._told)]
-        self._told += fresh
-        for news in fresh:
-            woken |= {one.id for one in residents} if news.to is None else news.to
-        world.woken = [one.id for one in residents if one.id in woken]
-
-
-def _changed_agents(changed: Sequence[InterventionEffectRow]) -> set[str]:
-    return {row.agent for row in changed if row.what == "state" and row.agent is not None}
+    return _ByGroup(dict(groups), others or everybody())
 
 
 class EventTime:

@@ -164,7 +164,7 @@ def _flat(world: World) -> dict[str, Any]:
 
     Blocks are left out, since they have rows of their own.
     """
-    written = world.model_dump(mode="json", exclude={"step", "blocked", "blocked_ties", "fired", "woken", "time"})
+    written = world.model_dump(mode="json", exclude={"step", "blocked", "blocked_ties", "fired", "time"})
     for name in ("values", "state"):
         for field, value in (written.pop(name, None) or {}).items():
             written[f"{name}.{field}"] = value

@@ -58,7 +58,7 @@ class News(BaseModel):
 
 #: What markers and event hashes leave out, as of scenarios that do not use it.
 _UNUSED: dict[str, object] = {
-    "state": None, "blocked": {}, "blocked_ties": {}, "fired": [], "woken": None, "time": None, "tools": {}
+    "state": None, "blocked": {}, "blocked_ties": {}, "fired": [], "time": None, "tools": {}
 }  # fmt: skip
 
 
@@ -96,8 +96,6 @@ class World(BaseModel):
     blocked_ties: dict[str, dict[str, int]] = Field(default_factory=dict)
     #: Names of interventions whose condition has been met.
     fired: list[str] = Field(default_factory=list)
-    #: Agents to whom something has happened since their last turn; None where the activation does not ask for that.
-    woken: list[str] | None = None
     #: The time that it is, in a world that is not in lock-step.
     time: float | None = None
     #: The tools that were built, by name, oldest first.

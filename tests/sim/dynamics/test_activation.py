@@ -1,4 +1,4 @@
-"""Whose turn it is: all, a share, by chance, by group, by events, or each at its own time; the same again later."""
+"""Whose turn it is: all, a share, by chance, by group, or each at its own time; the same again later."""
 
 import random
 from collections import Counter
@@ -13,8 +13,7 @@ from lasting import check_lasting
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
-from populace.sim.dynamics.activation import Activation, by_group, everybody, on_event, poisson, share
-from populace.sim.dynamics.declared import Intervention
+from populace.sim.dynamics.activation import Activation, by_group, everybody, poisson, share
 from populace.sim.dynamics.world import State
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident
@@ -54,7 +53,7 @@ class Call(Action):
 
 
 class Town(Scenario):
-    """In step 1 everybody acts; later, those to whom something has happened."""
+    """Everybody acts."""
 
     name = "town"
     actions = (Call,)
@@ -116,41 +115,6 @@ def test_who_is_missing_changes_no_turn_of_others(rule: Activation) -> None:
     assert chosen - fewer <= {"0"}
 
 
-class Woken(Town):
-    """Lines, states that others change, interventions and news wake agents."""
-
-    activation = on_event()
-    interventions = (
-        Intervention(3, "gift", effect=lambda levers: levers.set_state(levers.society.residents[0], calls=100)),
-        Intervention(4, "secret", "Only for you.", to=lambda one: one.model.residents[1] is one),
-    )
-
-
-@pytest.fixture(scope="module")
-def woken(people: Growth, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Five steps of those to whom something happens; never to be written to."""
-    return live(Woken(), people, tmp_path_factory.mktemp("woken") / "run.duckdb", steps=5)
-
-
-def test_those_act_to_whom_something_has_happened(woken: FinishedRun) -> None:
-    taken, (first, second) = turns(woken), woken.sql("SELECT agent FROM agents ORDER BY ordinal LIMIT 2").rows
-    happened: dict[int, set[str]] = {step: set() for step in range(1, 7)}
-    spoken = woken.sql("SELECT step, recipient FROM messages").rows
-    pushed = woken.sql("SELECT step, agent FROM agent_state WHERE step > 0 AND value::INT < 100").rows
-    for step, agent in (*spoken, *pushed):
-        happened[step + 1].add(agent)
-    happened[3].add(first[0])
-    happened[4].add(second[0])
-    people = {agent for (agent,) in woken.sql("SELECT agent FROM agents").rows}
-    assert taken[1] == people
-    assert 0 < len(taken[2]) < len(people)
-    gifted = woken.sql("SELECT step + 1 FROM agent_state WHERE agent = ? AND value::INT > 100", first).rows
-    for step in range(2, 6):
-        assert taken.get(step, set()) - {first[0]} == happened[step] - {first[0]}
-    assert first[0] in taken[3]
-    assert {step for (step,) in gifted if step < 6} <= {step for step in taken if first[0] in taken[step]}
-
-
 class Clocked(Town):
     """Everybody has a pace of their own, and no turn once they have been called upon three times."""
 
@@ -195,12 +159,10 @@ def test_a_world_in_which_nobody_has_another_turn_ends(people: Growth, tmp_path:
     assert Counter(time for (time,) in run.sql("SELECT time FROM turn_times WHERE step > 0").rows).keys() == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("name", ["woken", pytest.param("clocked", marks=pytest.mark.slow)])
-def test_a_run_lasts(people: Growth, name: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    whole: FinishedRun = request.getfixturevalue(name)
-    scenario = Woken if name == "woken" else Clocked
-    steps = len(turns(whole))
-    check_lasting(whole, scenario, lambda out: Society(scenario(), growth=people, out=out, steps=steps), tmp_path, at=3)
+@pytest.mark.slow
+def test_a_run_lasts(people: Growth, clocked: FinishedRun, tmp_path: Path) -> None:
+    steps = len(turns(clocked))
+    check_lasting(clocked, Clocked, lambda out: Society(Clocked(), growth=people, out=out, steps=steps), tmp_path, at=3)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from populace.agents.observation import Observation
 from populace.core.errors import HookError, PausedError, SetupError
 from populace.personas.persona import RelationKind, content_id
 from populace.personas.rules import Policy
-from populace.sim.dynamics.activation import on_event
 from populace.sim.dynamics.declared import Arrival, Intervention
 from populace.sim.dynamics.world import State
 from populace.sim.fork import fork
@@ -64,7 +63,6 @@ class Town(Scenario):
     name = "town"
     actions = (Tell,)
     agent_state_type = Life
-    activation = on_event()
     interventions: Any = (
         Intervention(2, "flood", effect=lambda levers: levers.depart(levers.society.residents[0])),
         Intervention(3, "reporter", effect=lambda levers: levers.arrive(

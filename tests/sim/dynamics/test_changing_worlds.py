@@ -16,7 +16,7 @@ from lasting import check_lasting
 from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
 from populace.personas.persona import RelationKind
-from populace.sim.dynamics.activation import by_group, on_event, poisson
+from populace.sim.dynamics.activation import by_group, poisson, share
 from populace.sim.dynamics.channels import Feed, Neighbours, Square
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
 from populace.sim.dynamics.network import network_measures
@@ -131,10 +131,10 @@ def act(seen: Observation, rng: random.Random) -> Do | None:
     return Do(kind="do", how=how, reply_to=rng.choice(feed) if feed else None)
 
 
-class Woken(Restless):
-    """The same, of those to whom something happens."""
+class Drawn(Restless):
+    """The same, of some by chance."""
 
-    activation = by_group({"busy": on_event()}, others=poisson(1.0))
+    activation = by_group({"busy": share(0.5)}, others=poisson(1.0))
 
 
 class Timed(Restless):
@@ -152,7 +152,7 @@ def live(scenario: type[Scenario], out: Path, **options: Any) -> Society:
 
 @pytest.mark.parametrize(
     ("scenario", "steps", "stops"),
-    [(Woken, 4, [2]), *(pytest.param(one, STEPS, [2, 5], marks=pytest.mark.slow) for one in (Restless, Woken, Timed))],
+    [(Drawn, 4, [2]), *(pytest.param(one, STEPS, [2, 5], marks=pytest.mark.slow) for one in (Restless, Drawn, Timed))],
 )
 def test_a_run_goes_on_to_the_same_end_from_wherever_it_stopped(
     scenario: type[Scenario], steps: int, stops: Sequence[int], tmp_path: Path
@@ -170,12 +170,12 @@ def test_a_run_goes_on_to_the_same_end_from_wherever_it_stopped(
 
 @pytest.mark.slow
 def test_a_run_whose_process_died_in_a_step_goes_on_in_another_to_the_same_end(tmp_path: Path) -> None:
-    whole = live(Woken, tmp_path / "whole.duckdb").run()
+    whole = live(Drawn, tmp_path / "whole.duckdb").run()
     code = (
         f"import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[2] / 'support')]!r}\n"
         f"from pathlib import Path; from test_changing_worlds import *\n"
-        f"live(Woken, Path({str(tmp_path / 'run.duckdb')!r})).run()"
+        f"live(Drawn, Path({str(tmp_path / 'run.duckdb')!r})).run()"
     )
     died = subprocess.run([sys.executable, "-c", code], env={**os.environ, "DIES_IN": "4"}, capture_output=True)
     assert died.returncode == 9, died.stderr
-    assert Society.resume(tmp_path / "run.duckdb", Woken).run().event_hash == whole.event_hash
+    assert Society.resume(tmp_path / "run.duckdb", Drawn).run().event_hash == whole.event_hash

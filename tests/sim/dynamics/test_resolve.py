@@ -11,7 +11,6 @@ from populace.agents.actions import Action
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError
 from populace.personas.persona import RelationKind
-from populace.sim.dynamics.activation import on_event
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
 from populace.sim.dynamics.world import State
 from populace.sim.growth import Growth
@@ -143,17 +142,16 @@ def test_what_was_resolved_lasts(scenario: type[Scenario], tmp_path: Path) -> No
     check_lasting(begin(tmp_path / "whole.duckdb").run(), scenario, begin, tmp_path, late, stop=3, at=2)
 
 
-def test_what_is_resolved_wakes_those_whom_it_concerns(tmp_path: Path) -> None:
+def test_what_is_resolved_draws_by_seed(tmp_path: Path) -> None:
     class Drawn(Game):
         """One is drawn each step."""
-
-        activation = on_event()
 
         def resolve(self, society: SocietyView, decisions: Any, levers: Levers) -> None:
             levers.set_state(levers.rng.choice(levers.residents), coins=levers.rng.random())
 
     run = live(Drawn(), tmp_path / "run.duckdb")
-    assert run.sql("SELECT count(*) FROM emissions WHERE step > 1 GROUP BY step").rows == [(1,)] * (STEPS - 1)
+    drawn = "SELECT count(DISTINCT agent) FROM intervention_effects WHERE what = 'state' GROUP BY step"
+    assert run.sql(drawn).rows == [(1,)] * STEPS
 
 
 def test_nobody_comes_while_a_step_is_resolved(tmp_path: Path) -> None:
