@@ -1,11 +1,9 @@
 """How the people of a society come about: from which texts or people, in which order, and until when."""
 
-import heapq
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -235,59 +233,6 @@ class NextPassage:
     skipped: tuple[SkipCount, ...] = ()
 
 
-class ReservoirSample:
-    """Draws some of however many passages, by chance: those with the smallest numbers.
-
-    Every passage has a number that depends on the seed and its text, so the draw can be made again. Where they can be
-    read twice, passages need not be kept; else those that are in the draw so far are, and no others.
-    """
-
-    def __init__(self, seed: int, most: int, *, keeps: bool = False) -> None:
-        self._seed = seed
-        self.most = most
-        self._keeps = keeps
-        self._entered = 0
-        #: Each that is kept with its place among all, by its number.
-        self._kept: dict[int, tuple[int, Passage]] = {}
-        # The largest number is on top: `heapq` knows only smallest ones.
-        self._smallest: list[int] = []
-        self._drawn: set[int] = set()
-
-    def offer(self, passage: Passage) -> None:
-        """Register a passage. Registering it twice has no further effect."""
-        number = self._number(passage)
-        self._entered += 1
-        if number in self._drawn:
-            return
-        if len(self._smallest) < self.most:
-            heapq.heappush(self._smallest, -number)
-        elif number < -self._smallest[0]:
-            out = -heapq.heappushpop(self._smallest, -number)
-            self._drawn.remove(out)
-            self._kept.pop(out, None)
-        else:
-            return
-        self._drawn.add(number)
-        if self._keeps:
-            self._kept[number] = (self._entered, passage)
-
-    @property
-    def is_whole(self) -> bool:
-        """True if every passage that was offered is in the draw."""
-        return len(self._drawn) < self.most
-
-    @property
-    def drawn(self) -> list[Passage]:
-        """The passages that were kept, in their order."""
-        return [passage for _, passage in sorted(self._kept.values(), key=itemgetter(0))]
-
-    def __contains__(self, passage: Passage) -> bool:
-        return self._number(passage) in self._drawn
-
-    def _number(self, passage: Passage) -> int:
-        return derive_seed(self._seed, "passage", passage.id)
-
-
 class PassageStream:
     """Passages in the order of their source."""
 
@@ -296,20 +241,19 @@ class PassageStream:
         source: Iterable[Passage],
         *,
         asked: Callable[[Collection[str]], Collection[str]],
-        sample: ReservoirSample | None = None,
         most: int | None = None,
     ) -> None:
         """Read `source` in its order.
 
         `asked` returns which of some ids were asked about before. `most` is the total number of passages to hand out.
         """
-        self._passages = self._read(source, sample)
+        self._passages = self._read(source)
         self._asked = asked
         self._left = most
         #: Ids of this taking and the one before: what was handed out earlier, `asked` knows of.
         self._given: set[str] = set()
         self._before: set[str] = set()
-        self._counts_repeated = sample is None and isinstance(source, Sources)
+        self._counts_repeated = isinstance(source, Sources)
         #: Ids that were handed out by an earlier stream, of which `asked` does not know yet.
         self.pending = frozenset[str]()
         #: What was passed over since the last passage that was handed out, texts that came before among it.
@@ -345,13 +289,12 @@ class PassageStream:
         self._given.update(one.passage.id for one in fresh)
         return fresh
 
-    def _read(self, source: Iterable[Passage], sample: ReservoirSample | None) -> Iterator[NextPassage]:
-        skips = source.skips if sample is None and isinstance(source, Sources) else None
+    def _read(self, source: Iterable[Passage]) -> Iterator[NextPassage]:
+        skips = source.skips if isinstance(source, Sources) else None
         for passage in source:
-            if sample is None or passage in sample:
-                # Read at once: the source moves on with the next passage.
-                position = getattr(source, "position", None)
-                yield NextPassage(passage, position, skips.take() if skips else ())
+            # Read at once: the source moves on with the next passage.
+            position = getattr(source, "position", None)
+            yield NextPassage(passage, position, skips.take() if skips else ())
 
 
 class SourceSampler:
@@ -390,9 +333,9 @@ class SourceSampler:
 
     def open(self, chunks: Chunks) -> GrowthSource:
         """Open what personas come from, after the part that was read before."""
-        # Further texts may stand before those that were asked about.
-        is_from_start = self._is_drawn_at_once or self._texts is not None
-        return self._growth.source(seed=self._draw_seed, after=None if is_from_start else self._after(chunks))
+        # With a limit, texts that were not drawn before may stand before those that were.
+        after = chunks.position if self._growth.agents is None else None
+        return self._growth.source(seed=self._draw_seed, after=None if after is None else Position.parse(after))
 
     def texts(self, source: Sequence[Passage] | Sources, chunks: Chunks) -> PassageStream:
         """Return the texts to ask about. With a limit on agents, these are the texts of the rounds begun so far."""
@@ -405,13 +348,7 @@ class SourceSampler:
             return PassageStream(self._recorded[: self._most], asked=self._asked)
         if not isinstance(source, Sources):
             return PassageStream(self._sampled_texts(source, chunks), asked=self._asked)
-        sample = ReservoirSample(self._seed, self._most, keeps=self._is_drawn_at_once)
-        left = self._most - chunks.items
-        self._draw(sample, source)
-        self._has_more &= not sample.is_whole
-        if self._is_drawn_at_once:
-            return PassageStream(sample.drawn, asked=self._asked, most=left)
-        return PassageStream(source, asked=self._asked, sample=sample, most=left)
+        return PassageStream(self._draw(source), asked=self._asked, most=self._most - chunks.items)
 
     def more_texts(self, chunks: Chunks, people: int, pending: Collection[str]) -> PassageStream | None:
         """Return a further round of texts if the texts so far gave too few personas (`people`).
@@ -438,27 +375,21 @@ class SourceSampler:
     def _draw_seed(self) -> int:
         return derive_seed(self._seed, *(("sources", self._extension) if self._extension else ("sources",)))
 
-    @property
-    def _is_drawn_at_once(self) -> bool:
-        # What comes through a pipe can be read once only, so what is drawn is held until it is asked about.
-        return not self._growth.is_rereadable and self._growth.agents is not None
+    def _draw(self, source: Sources) -> Iterable[Passage]:
+        """Draw passages by chance, in their order: those with the smallest numbers, each by the seed and its text.
 
-    def _after(self, chunks: Chunks) -> Position | None:
-        # An extension with a limit draws more of what has been read already, so it reads from the beginning.
-        is_drawn = self._growth.agents is not None
-        if chunks.position is None or (is_drawn and chunks.items == asked_before(chunks, self._extension)):
-            return None
-        return Position.parse(chunks.position)
-
-    def _draw(self, sample: ReservoirSample, source: Sources) -> None:
+        No more than twice as many are in memory.
+        """
         self._engine.progress.began("Reading", 0)
-        everything = source if self._is_drawn_at_once else self._growth.source(seed=self._draw_seed)
-        if not isinstance(everything, Sources):
-            return
-        for passage in islice(everything, max(_DRAWN_FROM, _DRAWN_TIMES * sample.most)):
-            sample.offer(passage)
+        drawn: dict[int, Passage] = {}
+        for passage in islice(source, max(_DRAWN_FROM, _DRAWN_TIMES * self._most)):
+            drawn.setdefault(derive_seed(self._seed, "passage", passage.id), passage)
+            if len(drawn) > 2 * self._most:
+                drawn = _smallest(drawn, self._most)
             self._engine.progress.advanced()
-        self.skipped = everything.skips.take()
+        self.skipped = source.skips.take()
+        self._has_more &= len(drawn) >= self._most
+        return _smallest(drawn, self._most).values()
 
     def _sampled_texts(self, texts: Sequence[Passage], chunks: Chunks) -> Sequence[Passage]:
         before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
@@ -493,6 +424,11 @@ class SourceSampler:
             return items
         chosen = Random(self._draw_seed).sample(range(len(items)), most)  # noqa: S311 - no secret
         return [items[position] for position in sorted(chosen)]
+
+
+def _smallest(numbered: dict[int, Passage], most: int) -> dict[int, Passage]:
+    kept = set(sorted(numbered)[:most])
+    return {number: passage for number, passage in numbered.items() if number in kept}
 
 
 def skipped_rows(chunk: int, skipped: Sequence[SkipCount]) -> list[rows.SkippedSourceRow]:
