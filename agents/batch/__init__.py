@@ -1,7 +1,7 @@
 """The OpenAI batch protocol: requests sent by file, answered within a day, at a lower price."""
 
-from .client import BatchClient, BatchJournal, LineFault, OpenBatch, PollInterval, custom_id
-from .job import MOST_IN_A_BATCH, BatchLimits, BatchProgress
+from .client import BatchClient, BatchJournal, OpenBatch, PollInterval, custom_id
+from .job import MOST_IN_A_BATCH, BatchLimits
 from .queue import BatchQueue, check_batchable, open_batch_queue
 
 __all__ = [
@@ -9,9 +9,7 @@ __all__ = [
     "BatchClient",
     "BatchJournal",
     "BatchLimits",
-    "BatchProgress",
     "BatchQueue",
-    "LineFault",
     "OpenBatch",
     "PollInterval",
     "check_batchable",

@@ -1,13 +1,11 @@
-"""The batch protocol over HTTP: upload, create, state, results, cancel. It retries nothing: that is the job's."""
+"""The batch protocol over HTTP: upload, create, state, results. It retries nothing: that is the job's."""
 
 import asyncio
 import hashlib
 import random
-from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
@@ -18,7 +16,6 @@ from ...core.errors import parameter
 from ...core.model import Outcome
 from ..endpoint.errors import (
     MOST_BYTES,
-    MOST_TOKENS,
     TRANSIENT,
     RequestError,
     check_for_error,
@@ -115,17 +112,6 @@ def _answer(said: dict[str, Any], key: str) -> dict[str, Any] | None:
 _ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
-class RequestCounts(BaseModel):
-    """How far a batch is."""
-
-    # Servers add fields of their own to what the protocol names, here and below.
-    model_config = ConfigDict(extra="ignore")
-
-    total: int = Field(0, ge=0, le=MOST_TOKENS)
-    completed: int = Field(0, ge=0, le=MOST_TOKENS)
-    failed: int = Field(0, ge=0, le=MOST_TOKENS)
-
-
 def _or_none(value: object, validate: ValidatorFunctionWrapHandler) -> Any:
     try:
         return validate(value)
@@ -140,6 +126,7 @@ _OR_NONE = WrapValidator(_or_none)
 class BatchState(BaseModel):
     """One batch as its server describes it. A status that is not known counts as under way."""
 
+    # Servers add fields of their own to what the protocol names.
     model_config = ConfigDict(extra="ignore")
 
     id: str = Field(min_length=1, max_length=256)
@@ -148,7 +135,6 @@ class BatchState(BaseModel):
     input_file_id: Annotated[str | None, _OR_NONE] = None
     output_file_id: str | None = Field(None, max_length=256)
     error_file_id: str | None = Field(None, max_length=256)
-    request_counts: Annotated[RequestCounts | None, _OR_NONE] = None
     metadata: Annotated[dict[str, Any] | None, _OR_NONE] = None
     #: {"data": [{"code", "message", "line"}]} by the protocol; some servers have a mere string.
     errors: Any = None
@@ -237,10 +223,6 @@ class BatchClient:
     async def state(self, batch_id: str) -> BatchState:
         """Return the state of a batch."""
         return _state(await self._request("GET", f"batches/{batch_id}"))
-
-    async def cancel(self, batch_id: str) -> BatchState:
-        """Ask to cancel a batch and return its state after that."""
-        return _state(await self._request("POST", f"batches/{batch_id}/cancel"))
 
     async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:
         """Find the batch over this file with this metadata, made after `since` (Unix time).
@@ -357,21 +339,6 @@ class PollInterval:
         return max(asked or 0.0, min(self.most, self.first * self.growth ** min(looks, 100)))
 
 
-class LineFault(StrEnum):
-    """What can be wrong with the lines of a batch's results."""
-
-    #: Not JSON, or without a custom id.
-    CUT = "cut"
-    #: Of a request that is not in this batch.
-    FOREIGN = "foreign"
-    #: Longer than a response may be; what it held is not known.
-    TOO_LONG = "too_long"
-    #: A second line for a request; the first counts.
-    REPEATED = "repeated"
-    #: A request without any line, though its batch was completed.
-    MISSING = "missing"
-
-
 def metadata_of(batch: OpenBatch) -> dict[str, str]:
     """Return the metadata that the server keeps with a batch."""
     return {"populace": batch.nonce}
@@ -389,7 +356,6 @@ class BatchEndpoint:
     attempts: int = 5
     #: Looks at a batch that may fail one after the other.
     looks: int = 60
-    line_faults: Counter[LineFault] = field(default_factory=Counter)
     #: One file is in memory at a time.
     upload: asyncio.Lock = field(default_factory=asyncio.Lock)
 

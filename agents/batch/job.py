@@ -2,17 +2,15 @@
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
-from ...core.errors import SetupError
 from ...core.model import Outcome
 from ..endpoint.errors import TRANSIENT, RequestError
-from .client import BatchEndpoint, BatchState, LineFault, OpenBatch, metadata_of, read_line
+from .client import BatchEndpoint, BatchState, OpenBatch, metadata_of, read_line
 
 #: Requests that a batch may hold by the protocol.
 MOST_IN_A_BATCH = 50_000
@@ -25,10 +23,6 @@ class BatchLimits:
     requests: int = MOST_IN_A_BATCH
     #: Of the file; OpenAI takes 200 MB.
     size: int = 190_000_000
-
-    def __post_init__(self) -> None:
-        if self.requests <= 0 or self.size <= 0:
-            raise SetupError(f"A batch of {self.requests:,} requests and {self.size:,} bytes holds nothing.")
 
     def split(self, items: Iterable["BatchItem"]) -> Iterator[list["BatchItem"]]:
         """Yield the items by batch, in their order. An item that is too large for any batch gets its fault at once."""
@@ -128,21 +122,17 @@ async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: M
     `names` are the custom ids of the whole batch. Those whose answer was already taken no longer have an item.
     """
 
-    async def read() -> Counter[LineFault]:
+    async def read() -> bool:
         return await _read(endpoint, file_id, names, items)
 
-    line_faults = await endpoint.again(read)
-    if line_faults[LineFault.CUT]:
+    if await endpoint.again(read):
         # What is cut is paid for all the same, and it may have been the way here that cut it.
-        line_faults = await endpoint.again(read)
-    endpoint.line_faults.update(line_faults)
+        await endpoint.again(read)
 
 
-async def _read(
-    endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]
-) -> Counter[LineFault]:
-    line_faults: Counter[LineFault] = Counter()
-    seen: set[str] = set()
+async def _read(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> bool:
+    """Return whether a line was cut. A line that is too long, of another batch or a second one is passed over."""
+    is_cut, seen = False, set[str]()
     async with aclosing(endpoint.client.lines(file_id)) as lines:
         # A file without an end is left once it holds more than the batch could have brought.
         left = _SPARE_LINES + 2 * len(names)
@@ -150,21 +140,16 @@ async def _read(
             if (left := left - 1) < 0:
                 break
             if written is None:
-                line_faults[LineFault.TOO_LONG] += 1
                 continue
             line = read_line(written, key=endpoint.client.key)
             if line is None:
-                line_faults[LineFault.CUT] += bool(written.strip())
-            elif line.custom_id not in names:
-                line_faults[LineFault.FOREIGN] += 1
-            elif line.custom_id in seen:
-                line_faults[LineFault.REPEATED] += 1
-            else:
+                is_cut |= bool(written.strip())
+            elif line.custom_id in names and line.custom_id not in seen:
                 seen.add(line.custom_id)
                 item = items.get(line.custom_id)
                 if item is not None and line.answer is not None:
                     item.settle(line.answer)
-    return +line_faults
+    return is_cut
 
 
 #: Statuses of our own: a batch that was announced and never made, one that the server refused to make, and one that
@@ -194,7 +179,6 @@ class BatchJob:
         self.status = ""
         #: Set when it has ended and all answers were taken.
         self.claimed = asyncio.Event()
-        self._is_cancelled = False
 
     async def run(self) -> None:
         """Run the batch to its end. Items without an answer then have none in this batch.
@@ -203,8 +187,6 @@ class BatchJob:
         not be followed any further; its status is empty then.
         """
         state = await self._made()
-        if self._is_cancelled and state is not None:
-            await self.cancel()
         if state is None:
             self.status = _NEVER_MADE
         elif not await self._has_ended(state.id):
@@ -231,19 +213,6 @@ class BatchJob:
         """Set `claimed` if the job has a status and no items are left."""
         if self.status and not self.items:
             self.claimed.set()
-
-    async def cancel(self) -> None:
-        """Ask the server to stop the batch. What it has done is fetched all the same."""
-        self._is_cancelled = True
-        batch_id = self.batch.batch_id if self.batch else None
-        if batch_id is None:
-            return
-        try:
-            await self._endpoint.again(lambda: self._endpoint.client.cancel(batch_id))
-        except RequestError as fault:
-            # What has ended cannot be cancelled, and the next look says so.
-            if fault.status not in (400, 404, 409):
-                raise
 
     async def _made(self) -> BatchState | None:
         """Send the batch, or find it at the server. Return None if an earlier session never made it."""
@@ -330,33 +299,5 @@ class BatchJob:
             if file_id and self.rest():
                 await fetch(self._endpoint, file_id, self.names, self.items)
         self.status = state.status
-        rest = len(self.rest())
-        if state.status == "failed" and rest:
+        if state.status == "failed" and self.rest():
             raise state.failure(key=self._endpoint.client.key)
-        if state.status == "completed" and rest:
-            self._endpoint.line_faults[LineFault.MISSING] += rest
-
-
-@dataclass(frozen=True, slots=True)
-class BatchProgress:
-    """How far one batch is, by what its server said last."""
-
-    #: None until the server has named it.
-    batch_id: str | None
-    status: str
-    requests: int
-    completed: int
-    failed: int
-
-    @classmethod
-    def of(cls, job: BatchJob) -> Self:
-        """Return the progress of a job's batch."""
-        state = job.state
-        counts = state.request_counts if state is not None else None
-        return cls(
-            batch_id=job.batch.batch_id if job.batch else None,
-            status=state.status if state is not None else "sending",
-            requests=len(job.names),
-            completed=counts.completed if counts is not None else 0,
-            failed=counts.failed if counts is not None else 0,
-        )

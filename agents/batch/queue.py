@@ -5,7 +5,6 @@ deliver ──► in an open batch? ──────────────�
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
@@ -20,8 +19,8 @@ from ..endpoint.models import ModelHandle
 from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
-from .client import BatchClient, BatchEndpoint, BatchJournal, LineFault, OpenBatch, PollInterval, custom_id, write_line
-from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits, BatchProgress
+from .client import BatchClient, BatchEndpoint, BatchJournal, OpenBatch, PollInterval, custom_id, write_line
+from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits
 
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
@@ -56,11 +55,7 @@ class BatchQueue:
         `takes` says whether a context can wait, and all others of its kind are asked at once with it.
         A batch is sent when no request has come for `quiet` seconds. `rounds` bounds how many batches one request
         is put into when they leave it undone, `looks` how many looks at a batch may fail one after the other.
-        Raises `SetupError` for a number with which nothing could be done.
         """
-        for name, number in {"rounds": rounds, "looks": looks}.items():
-            if number <= 0:
-                raise SetupError(f"The batch queue's {name} is {number}; give a number above 0.")
         self._limits = limits or BatchLimits()
         self._endpoint = BatchEndpoint(
             client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(), looks=looks
@@ -80,21 +75,6 @@ class BatchQueue:
         self._has_resumed = False
         #: The error for further requests once nothing is sent any more.
         self._over: Exception | None = None
-
-    @property
-    def line_faults(self) -> Counter[LineFault]:
-        """What was wrong with lines of results so far."""
-        return self._endpoint.line_faults
-
-    @property
-    def waiting(self) -> int:
-        """Requests that are in no batch yet."""
-        return len(self._buffer.items) + len(self._postponed)
-
-    @property
-    def progress(self) -> list[BatchProgress]:
-        """How far each batch is that is under way."""
-        return [BatchProgress.of(job) for job in self._jobs if not job.status]
 
     def takes(self, context: RequestContext) -> bool:
         """Return whether requests of this context are sent in batches."""
@@ -142,22 +122,13 @@ class BatchQueue:
             self._drop(item)
             self._claim(item)
 
-    def flush(self) -> None:
-        """Send what has arrived so far, without waiting for more."""
-        self._buffer.flush()
-
-    async def cancel(self) -> None:
-        """Tell the server to stop all open batches. Each waiting caller gets what was done, or a fault."""
-        self._end(_dropped("The batches were cancelled before this request was done."), self._unsent())
-        for job in list(self._jobs):
-            await job.cancel()
-
     async def aclose(self) -> None:
         """Leave the queue. Open batches keep running at the server and stay in the journal for the next session."""
         self._unsent()
         # What has no answer yet stays under way; what was read to the end is closed.
         under_way = {job for job in self._jobs if job.rest()}
-        self._end(_dropped("The run ended before this request's batch did."), list(self._items.values()))
+        ended = RequestError(Outcome.DROPPED, "The run ended before this request's batch did.")
+        self._end(ended, list(self._items.values()))
         if self._asking:
             self._left.clear()
             await self._left.wait()
@@ -296,10 +267,6 @@ class BatchQueue:
         if not job.items and not job.status and job.batch is not None and job not in self._jobs:
             job.status = _READ
             self._start(job)
-
-
-def _dropped(why: str) -> RequestError:
-    return RequestError(Outcome.DROPPED, why)
 
 
 def _item(name: str) -> BatchItem:

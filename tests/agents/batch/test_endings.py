@@ -1,7 +1,5 @@
-import asyncio
-
 import pytest
-from batch_asking import OpenQueue, overpaid, until
+from batch_asking import OpenQueue, overpaid
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
@@ -79,29 +77,6 @@ async def test_a_queue_that_is_full_of_nothing_of_ours_is_a_fault(opened: OpenQu
     assert len(customer.faults) == 12
 
 
-async def test_a_queue_that_cancels_gets_what_was_done(opened: OpenQueue, server: BatchServer) -> None:
-    server.plan = Plan(looks=10**6, share=0.5)
-    customer = opened()
-    asking = asyncio.create_task(customer.ask_all(*range(10)))
-    await until(lambda: [batch.status for batch in customer.queue.progress] == ["in_progress"])
-    await customer.queue.cancel()
-    await asking
-    assert (len(customer.answers), server.lines) == (5, 10)
-    assert {fault.outcome for fault in customer.faults.values()} == {Outcome.DROPPED}
-    assert await customer.outcome() is Outcome.DROPPED
-
-
 def test_a_model_in_the_process_takes_no_batches() -> None:
     with pytest.raises(SetupError, match="procedural takes no batches"):
         open_batch_queue(open_model("procedural"), journal=MemoryJournal())
-
-
-def test_limits_that_leave_room_for_nothing_are_refused() -> None:
-    with pytest.raises(SetupError, match="0 requests"):
-        BatchLimits(requests=0)
-
-
-def test_a_queue_without_rounds_is_refused() -> None:
-    handle = open_model("openai:m", base_url="http://127.0.0.1:9/v1")
-    with pytest.raises(SetupError, match="rounds is 0"):
-        open_batch_queue(handle, journal=MemoryJournal(), rounds=0)

@@ -6,7 +6,6 @@ from batch_asking import PATIENCE, OpenQueue, overpaid
 from batch_server import BatchServer, Plan
 from openai_server import OpenAIServer
 
-from populace.agents.batch import LineFault
 from populace.core.model import Outcome
 
 
@@ -68,7 +67,6 @@ async def test_a_cut_line_is_fetched_again_and_then_asked_again(opened: OpenQueu
     assert len(customer.answers) == 5
     assert (server.lines, len(overpaid(server))) == (6, 1)
     assert server.requests.count("GET /files/{id}/content") == 3
-    assert customer.queue.line_faults == {LineFault.CUT: 1, LineFault.MISSING: 1}
 
 
 async def test_missing_lines_are_asked_again_and_no_others(opened: OpenQueue, server: BatchServer) -> None:
@@ -76,7 +74,6 @@ async def test_missing_lines_are_asked_again_and_no_others(opened: OpenQueue, se
     customer = opened()
     await customer.ask_all(*range(5))
     assert (len(customer.answers), server.lines) == (5, 7)
-    assert customer.queue.line_faults == {LineFault.MISSING: 2}
 
 
 async def test_what_stays_missing_is_a_fault_after_so_many_rounds(opened: OpenQueue, server: BatchServer) -> None:
@@ -86,11 +83,10 @@ async def test_what_stays_missing_is_a_fault_after_so_many_rounds(opened: OpenQu
     assert len(server.batches) == 3
 
 
-async def test_lines_of_others_and_second_lines_are_counted(opened: OpenQueue, server: BatchServer) -> None:
+async def test_lines_of_others_and_second_lines_are_passed_over(opened: OpenQueue, server: BatchServer) -> None:
     other = b'{"custom_id":"other","response":{"status_code":200,"body":{}},"error":null}'
     server.plan = Plan(spoil=lambda lines: [other, lines[0], *lines, b"[]", b'{"custom_id":7}', b""])
     customer = opened()
     await customer.ask_all(1, 2)
     assert sorted(customer.answers) == [1, 2]
     await customer.queue.aclose()
-    assert customer.queue.line_faults == {LineFault.FOREIGN: 1, LineFault.REPEATED: 1, LineFault.CUT: 2}

@@ -14,7 +14,7 @@ from populace.core.model import Outcome
 if TYPE_CHECKING:
     from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 
-from batch_asking import PATIENCE, OpenQueue, key_of, payload_of
+from batch_asking import OpenQueue, key_of, payload_of
 
 
 async def test_requests_of_one_moment_go_as_one_batch(opened: OpenQueue, server: BatchServer) -> None:
@@ -57,17 +57,6 @@ async def test_lines_in_any_order_find_who_asked(opened: OpenQueue, server: Batc
     await customer.ask_all(*range(50))
     tokens = {number: delivery.input_tokens for number, delivery in customer.answers.items()}
     assert tokens == {number: len(f"I am person <{number}>.") // 4 for number in range(50)}
-
-
-async def test_a_flush_sends_what_has_come(opened: OpenQueue, server: BatchServer) -> None:
-    customer = opened(quiet=3600.0)
-    task = asyncio.create_task(customer.ask(1))
-    await asyncio.sleep(0)
-    assert customer.queue.waiting == 1
-    customer.queue.flush()
-    async with asyncio.timeout(PATIENCE):
-        await task
-    assert list(customer.answers) == [1]
 
 
 async def test_two_who_ask_the_same_pay_once(opened: OpenQueue, server: BatchServer) -> None:
