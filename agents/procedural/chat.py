@@ -9,20 +9,16 @@ import contextlib
 import json
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, ClassVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.runnables import Runnable
-from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from ...core.model import AnswerGenerator, AnswerSchema
 from ..schema_fill import fill_schema, to_json
@@ -59,10 +55,9 @@ _OFTEN = {"dialogue": 5.0, "deed": 2.0, "instruction": 3.0, "tool": 8.0, "use": 
 class ProceduralModel(BaseChatModel):
     """A stand-in for a language model, which it is not: it fills frames from word lists, the same way every time.
 
-    It needs no weights and no network. It honours `response_format` (any JSON Schema), `tools` with
-    `tool_choice`, and `seed`, and passes over other options. The same request gives the same answer in
-    every process. The tokens it reports are words. Raises `UnsatisfiableSchemaError` for a schema that
-    no value can satisfy.
+    It needs no weights and no network. It honours `response_format` (any JSON Schema) and `seed`, and passes over
+    other options. The same request gives the same answer in every process. The tokens it reports are words. Raises
+    `UnsatisfiableSchemaError` for a schema that no value can satisfy.
     """
 
     #: It receives the task's name and the answer generators, which no endpoint is sent.
@@ -80,16 +75,6 @@ class ProceduralModel(BaseChatModel):
     def _identifying_params(self) -> Mapping[str, Any]:
         return {"model_name": self.model_name, "is_language_model": False}
 
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
-        *,
-        tool_choice: str | dict[str, Any] | bool | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the same model with tools that it may call, or must call, as `tool_choice` says."""
-        return self.bind(tools=[convert_to_openai_tool(t) for t in tools], tool_choice=tool_choice, **kwargs)
-
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -97,7 +82,7 @@ class ProceduralModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _answer(messages, stop, kwargs, accuracy=self.accuracy)
+        return _answer(messages, kwargs, accuracy=self.accuracy)
 
     async def _agenerate(
         self,
@@ -107,23 +92,17 @@ class ProceduralModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         # The base class would send each answer through a thread, which costs more than the answer.
-        return _answer(messages, stop, kwargs, accuracy=self.accuracy)
+        return _answer(messages, kwargs, accuracy=self.accuracy)
 
 
-def _answer(
-    messages: Sequence[BaseMessage], stop: list[str] | None, options: Mapping[str, Any], *, accuracy: float
-) -> ChatResult:
+def _answer(messages: Sequence[BaseMessage], options: Mapping[str, Any], *, accuracy: float) -> ChatResult:
     told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
-    asked = [options.get(key) for key in ("response_format", "tools", "tool_choice", "seed")]
+    # Two places of which nothing is known, so that answers are those of earlier versions.
+    asked = [options.get("response_format"), None, None, options.get("seed")]
     digest = blake2b(to_json([told, asked], sort_keys=True).encode(), digest_size=16).digest()
     rng = random.Random(digest)  # noqa: S311  # reproducible text, not a secret
     situation = replace(read_situation(told), accuracy=accuracy)
     speaker = Speaker(rng, situation)
-    tool = _tool(rng, options, messages)
-    if tool is not None:
-        arguments = fill_schema(tool.get("parameters") or {"type": "object"}, rng, speaker.text)
-        call = ToolCall(name=tool["name"], args=arguments, id=f"call_{rng.getrandbits(96):024x}", type="tool_call")
-        return _result(told, to_json(arguments), "", [call])
     text_schema: AnswerSchema[Any] | None = options.get("text_schema")
     form = text_schema.text_form if text_schema is not None else None
     name, schema = _schema_asked(options.get("response_format"), situation)
@@ -136,9 +115,7 @@ def _answer(
         values = proposed(rng, situation, schema, options.get("task") or name, options.get("generators") or {})
         filled = fill_schema(schema, rng, speaker.text, values)
         text = to_json(filled) if form is None else form.write(filled)
-    for mark in stop or ():
-        text = text.partition(mark)[0]
-    return _result(told, text, text, [])
+    return _result(told, text)
 
 
 def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any] | None]:
@@ -171,34 +148,17 @@ def _with_names(schema: Any, names: Sequence[str]) -> Any:
     return found
 
 
-def _tool(rng: random.Random, options: Mapping[str, Any], messages: Sequence[BaseMessage]) -> Mapping[str, Any] | None:
-    """Return the tool to call: the one chosen, or else any.
-
-    Return None if the last message is what a tool gave, unless `tool_choice` demands a call.
-    """
-    tools: list[Mapping[str, Any]] = [one["function"] for one in options.get("tools") or () if "function" in one]
-    choice = options.get("tool_choice")
-    if not tools or choice == "none":
-        return None
-    name = choice["function"]["name"] if isinstance(choice, Mapping) and "function" in choice else choice
-    if named := [one for one in tools if one["name"] == name]:
-        return named[0]
-    is_free = choice in (None, "auto", False)
-    return None if is_free and messages and isinstance(messages[-1], ToolMessage) else rng.choice(tools)
-
-
 @lru_cache(maxsize=64)
 def _word_count(system: str) -> int:
     # The world and the rules are the same for all agents.
     return len(system.split())
 
 
-def _result(told: Sequence[tuple[str, str]], written: str, content: str, calls: list[ToolCall]) -> ChatResult:
+def _result(told: Sequence[tuple[str, str]], written: str) -> ChatResult:
     read = sum(_word_count(text) if role == "system" else len(text.split()) for role, text in told)
     made, info = len(written.split()), {"finish_reason": "stop"}
     message = AIMessage(
-        content=content,
-        tool_calls=calls,
+        content=written,
         usage_metadata={"input_tokens": read, "output_tokens": made, "total_tokens": read + made},
         response_metadata={"is_language_model": False, "model_name": "procedural", **info},
     )

@@ -9,8 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
-from pydantic import BaseModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from populace.agents.procedural import ProceduralModel
 from populace.agents.schema_fill import UnsatisfiableSchemaError
@@ -21,24 +20,6 @@ ASKED: list[BaseMessage] = [
     SystemMessage("A village by a river.\n\nYou play one person of this world."),
     HumanMessage(f"<persona>\n{BAKER}\n</persona>\n\nIt is step 3. What do you do now?"),
 ]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "look_up_weather",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "city": {"type": "string"},
-                "days": {"type": "integer", "minimum": 1, "maximum": 7},
-            },
-            "required": ["city", "days"],
-        },
-    },
-}
-CALL = {
-    "type": "function",
-    "function": {"name": "call_doctor", "parameters": {"type": "object", "properties": {}}},
-}
 OPINION = {
     "type": "object",
     "properties": {"opinion": {"type": "string"}, "age": {"type": "integer"}},
@@ -127,42 +108,6 @@ def test_a_schema_in_the_prompt_is_honoured_in_json_mode() -> None:
 def test_json_mode_without_a_schema_gives_an_object() -> None:
     answer = json.loads(str(ask(ASKED, response_format={"type": "json_object"}).content))
     assert isinstance(answer, dict)
-
-
-def test_tools_are_called_with_arguments_of_their_schema() -> None:
-    calls = ask(ASKED, tools=[WEATHER]).tool_calls
-    assert [c["name"] for c in calls] == ["look_up_weather"]
-    assert calls[0]["args"].keys() == {"city", "days"}
-    assert 1 <= calls[0]["args"]["days"] <= 7
-
-
-@pytest.mark.parametrize(
-    "choice",
-    ["call_doctor", {"type": "function", "function": {"name": "call_doctor"}}],
-    ids=["name", "object"],
-)
-def test_a_tool_chosen_by_the_caller_is_the_one_that_is_called(choice: Any) -> None:
-    assert {ask(ASKED, tools=[WEATHER, CALL], tool_choice=choice, seed=s).tool_calls[0]["name"] for s in range(5)} == {
-        "call_doctor"
-    }
-
-
-def test_no_tool_is_called_when_none_may_be_or_when_its_result_is_there() -> None:
-    call = {"name": "call_doctor", "args": {}, "id": "1", "type": "tool_call"}
-    done = [*ASKED, AIMessage("", tool_calls=[call]), ToolMessage("She is on her way.", tool_call_id="1")]
-    assert ask(ASKED, tools=[CALL], tool_choice="none").tool_calls == []
-    assert ask(done, tools=[CALL]).tool_calls == []
-    assert ask(done, tools=[CALL]).content
-
-
-def test_structured_output_gives_instances_of_a_model() -> None:
-    class Job(BaseModel):
-        title: str
-        hours: int
-
-    job = ProceduralModel().with_structured_output(Job).invoke("What is to be done?")
-    assert isinstance(job, Job)
-    assert job.title
 
 
 def test_a_schema_that_nothing_satisfies_is_refused_with_its_place() -> None:
