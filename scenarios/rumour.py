@@ -15,7 +15,7 @@ from populace.agents import ActionEffects, Observation
 from populace.agents.actions import Phrase
 from populace.agents.checks import RETOLD_CHECKS
 from populace.agents.procedural.situation import Situation
-from populace.sim import Intervention, Levers, Resident, Settings, SocietyView, Square, State, Visit, World
+from populace.sim import Channel, Intervention, Levers, Resident, Settings, SocietyView, State, Visit, World
 
 WORLD = "Marlow Weir has no newspaper: people learn what is going on from those they know, and from talk on the square."
 
@@ -92,7 +92,7 @@ class Rumour(Scenario):
     name = "rumour"
     world = WORLD
     actions = (PassOn,)
-    channels = (Square(),)
+    channels = (Channel("square"),)
     agent_state_type = Knowledge
     settings_type = RumourSettings
     settings: RumourSettings
@@ -112,7 +112,7 @@ class Rumour(Scenario):
             graph.remove_node(agent)
         between = nx.edge_betweenness_centrality(graph) if self.settings.block_ties else {}
         for one, other in sorted(between, key=lambda tie: (-between[tie], tie))[: self.settings.block_ties]:
-            levers.block_tie(one, other)
+            levers.block(one, other)
 
     def visits(self, society: SocietyView, rng: random.Random) -> Sequence[Visit]:
         """In step 1 a stranger tells it to the seed set."""

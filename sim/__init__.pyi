@@ -1,6 +1,6 @@
 from .config import RunConfig
 from .dynamics.activation import Activation, by_group, everybody, poisson, share
-from .dynamics.channels import Feed, Group, Neighbours, Post, Square
+from .dynamics.channels import Channel, Post
 from .dynamics.declared import Arrival, Intervention, Levers
 from .dynamics.network import network_measures
 from .dynamics.world import News, State, World
@@ -22,16 +22,15 @@ from .tasks.task import Demonstration, Task, TaskSettings, read_demonstrations
 __all__ = [
     "Activation",
     "Arrival",
+    "Channel",
     "Choice",
     "Demonstration",
     "Emission",
     "Enriched",
     "Enrichment",
     "Experiment",
-    "Feed",
     "FinishedRun",
     "FreeText",
-    "Group",
     "Growth",
     "GrowthOnly",
     "HubVectors",
@@ -41,7 +40,6 @@ __all__ = [
     "Levers",
     "Likert",
     "ManipulationCheck",
-    "Neighbours",
     "News",
     "Number",
     "OutcomeQuery",
@@ -58,7 +56,6 @@ __all__ = [
     "Settings",
     "Society",
     "SocietyView",
-    "Square",
     "State",
     "Survey",
     "Task",

@@ -40,10 +40,10 @@ PROMISED = {
         ToolSpec failed novelty_of open_embedder open_model passed undecided
     """,
     "sim": """
-        Activation Arrival Choice Demonstration Emission Enriched Enrichment Experiment Feed
-        FinishedRun FreeText Group Growth GrowthOnly HubVectors Hypothesis Intervention Item Levers Likert
-        ManipulationCheck Neighbours News Number OutcomeQuery Panel Post Progress QueryError Rank Resident
-        RunConfig RunReader Sample Scenario Settings Society SocietyView Square State Survey Task TaskSettings
+        Activation Arrival Channel Choice Demonstration Emission Enriched Enrichment Experiment
+        FinishedRun FreeText Growth GrowthOnly HubVectors Hypothesis Intervention Item Levers Likert
+        ManipulationCheck News Number OutcomeQuery Panel Post Progress QueryError Rank Resident
+        RunConfig RunReader Sample Scenario Settings Society SocietyView State Survey Task TaskSettings
         Visit World by_group dedup_by_meaning enrich everybody fetch_text_vectors identity_survey
         network_measures open_run poisson read_demonstrations share survey_run
     """,

@@ -1,7 +1,7 @@
 """Channels: where agents post what others may be shown, and by what rule it is chosen for each.
 
     class Town(Scenario):
-        channels = (Square(), Group("guild", members="merchants"), Feed(ranking="popular", shown=3))
+        channels = (Channel("square"), Channel("guild", members="merchants"), Channel("feed", "popular", shown=3))
 
 An action posts with `effects.post("square", text)`. A post can be shown from the next step on, to each agent once, for
 as many steps as the channel says. What is said to one person alone (`effects.say`) needs no channel.
@@ -43,55 +43,28 @@ class Post:
     drawn: int = 0
 
 
-#: What comes first in a feed: the newest posts; those with the most replies; those of the agents to whom one is tied
-#: the strongest; or those to which a function of the post, its reader and the society gives the highest number. Among
-#: equals the newest comes first; posts of one step stand in an order of chance, the same for everybody.
-type Ranking = Literal["recent", "popular", "ties"] | Callable[[Post, Resident, SocietyView], float]
+#: What comes first: the newest posts; the newest of `neighbours`, to whom one is tied, and no others; those with the
+#: most replies; those of the agents to whom one is tied the strongest; or those to which a function of the post, its
+#: reader and the society gives the highest number. Among equals the newest comes first; posts of one step stand in an
+#: order of chance, the same for everybody.
+type Ranking = Literal["recent", "neighbours", "popular", "ties"] | Callable[[Post, Resident, SocietyView], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Square:
-    """Everybody can post, and everybody is shown the newest posts."""
+class Channel:
+    """Where agents post, and the rule by which it is chosen what others are shown."""
 
-    name: str = "square"
+    name: str
+    ranking: Ranking = "recent"
+    #: Who posts and reads: ids, the name of a group of the scenario, or a condition on agents. None for everybody.
+    members: "Targets | None" = None
     #: Posts that an agent is shown in a step, at most.
     shown: int = 5
     #: Steps in which a post can be shown, after that in which it was posted.
     steps: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Neighbours:
-    """Everybody can post, and those who are tied to the author are shown it."""
-
-    name: str = "neighbours"
-    shown: int = 5
-    steps: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Its members alone can post, and are shown the newest posts."""
-
-    name: str
-    #: Ids, the name of a group of the scenario, or a condition on agents.
-    members: "Targets"
-    shown: int = 5
-    steps: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Everybody can post, and each is shown what the ranking puts first."""
-
-    name: str = "feed"
-    ranking: Ranking = "recent"
-    shown: int = 5
-    steps: int = 5
-
-
-type Channel = Square | Neighbours | Group | Feed
-
+_RANKINGS = ("recent", "neighbours", "popular", "ties")
 _NAME = re.compile(r"[a-z][a-z0-9_ -]{0,30}")
 
 
@@ -99,10 +72,10 @@ def check_channels(channels: object, said: str) -> None:
     """Raise `SetupError` if these are not channels. `said` names the scenario in the message."""
     names: list[object] = []
     if not isinstance(channels, list | tuple):
-        raise SetupError(f"{said} has the channels {channels!r:.80}; give a list of them, as (Square(),).")
+        raise SetupError(f"{said} has the channels {channels!r:.80}; give a list of them, as (Channel('square'),).")
     for one in channels:
-        if not isinstance(one, Square | Neighbours | Group | Feed):
-            raise SetupError(f"{said} has the channel {one!r}; give channels, as Square() or Feed(ranking='popular').")
+        if not isinstance(one, Channel):
+            raise SetupError(f"{said} has the channel {one!r}; give channels, as Channel('square').")
         name: object = one.name
         numbers: tuple[object, ...] = (one.shown, one.steps)
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name in names:
@@ -112,14 +85,15 @@ def check_channels(channels: object, said: str) -> None:
                 f"{said} has the channel {one.name!r} that shows {one.shown!r} posts for {one.steps!r} steps; give "
                 f"whole numbers from 1."
             )
-        if isinstance(one, Group) and not (callable(one.members) or isinstance(one.members, Iterable)):
+        if one.members is not None and not (callable(one.members) or isinstance(one.members, Iterable)):
             raise SetupError(
-                f"{said} has the group {one.name!r} with the members {one.members!r}; give ids, the name of a group, "
+                f"{said} has the channel {one.name!r} with the members {one.members!r}; give ids, the name of a group, "
                 f"or a condition on agents."
             )
-        if isinstance(one, Feed) and not (callable(one.ranking) or one.ranking in ("recent", "popular", "ties")):
+        if not callable(one.ranking) and one.ranking not in _RANKINGS:
             raise SetupError(
-                f"{said} has the feed {one.name!r} ranked by {one.ranking!r}; give recent, popular, ties or a function."
+                f"{said} has the channel {one.name!r} ranked by {one.ranking!r}; give {', '.join(_RANKINGS)} or a "
+                f"function."
             )
         names.append(name)
 
@@ -168,14 +142,14 @@ class PostBoard:
             self._seen[agent] = seen & self._posts.keys()
         for name, channel in self._channels.items():
             posts = sorted((one for one in self._posts.values() if one.channel == name), key=_newest_first)
-            if isinstance(channel, Feed) and channel.ranking == "popular":
+            if channel.ranking == "popular":
                 posts.sort(key=lambda one: -one.replies)
             self._ordered[name] = posts
             by_author: defaultdict[str, list[Post]] = defaultdict(list)
             for one in posts:
                 by_author[one.agent].append(one)
             self._by_author[name] = by_author
-            if isinstance(channel, Group):
+            if channel.members is not None:
                 with hook(self._owner, f"channels: {name}"):
                     self._members[name] = frozenset(one.id for one in meant(channel.members))
 
@@ -195,7 +169,7 @@ class PostBoard:
     def post(self, row: PostRow) -> None:
         """Add a post. Raises `ValueError` if its author may not post there."""
         channel = self._channels[row.channel]
-        if isinstance(channel, Group) and row.agent not in self._members[row.channel]:
+        if channel.members is not None and row.agent not in self._members[row.channel]:
             raise ValueError(f"only members post in {row.channel!r}, and {row.agent!r} is none")
         self._add(row)
 
@@ -224,7 +198,7 @@ class PostBoard:
     def _for(self, resident: "Resident", channel: Channel) -> Iterator[Post]:
         """Yield the posts the agent can see, in ranking order."""
         seen, world = self._seen.get(resident.id, frozenset[int]()), self._society.world
-        if isinstance(channel, Group) and resident.id not in self._members[channel.name]:
+        if channel.members is not None and resident.id not in self._members[channel.name]:
             return
         is_blocking = bool(world.blocked or world.blocked_ties)
         for one in self._ranked(resident, channel):
@@ -234,14 +208,12 @@ class PostBoard:
 
     def _ranked(self, resident: "Resident", channel: Channel) -> Iterable[Post]:
         posts = self._ordered[channel.name]
-        if isinstance(channel, Neighbours):
+        if channel.ranking == "neighbours":
             tied = self._ties_of(resident)
             return sorted((one for agent in tied for one in self._by_author[channel.name][agent]), key=_newest_first)
-        if not isinstance(channel, Feed) or channel.ranking in ("recent", "popular"):
-            return posts
-        if callable(channel.ranking):
-            return self._scored(resident, posts, channel)
-        return self._by_ties(resident, posts, channel.name)
+        if channel.ranking == "ties":
+            return self._by_ties(resident, posts, channel.name)
+        return self._scored(resident, posts, channel) if callable(channel.ranking) else posts
 
     def _by_ties(self, resident: "Resident", posts: Sequence[Post], channel: str) -> Iterator[Post]:
         tied = self._ties_of(resident)
@@ -258,7 +230,7 @@ class PostBoard:
                 tied[tie.id] += tie.weight
         return tied
 
-    def _scored(self, resident: "Resident", posts: Sequence[Post], channel: Feed) -> list[Post]:
+    def _scored(self, resident: "Resident", posts: Sequence[Post], channel: Channel) -> list[Post]:
         ranking = channel.ranking
         with hook(self._owner, f"channels: {channel.name}"):
             scores = {one.post: float(ranking(one, resident, self._society)) for one in posts}  # type: ignore[operator]

@@ -189,21 +189,16 @@ class Levers:
         """Remove the ties between two agents, of one kind or all, from this step on."""
         self._changes.untie(*self._pair(one, other), None if kind is None else RelationKind(kind))
 
-    def block(self, agent: "Resident | str") -> None:
-        """Block an agent until it is unblocked. It takes no turn, and is neither seen nor heard."""
-        self._block(True, self._resident(agent).id)
+    def block(self, agent: "Resident | str", other: "Resident | str | None" = None) -> None:
+        """Block an agent, or contact between two, until it is unblocked.
 
-    def unblock(self, agent: "Resident | str") -> None:
+        A blocked agent takes no turn, and is neither seen nor heard. Of two, neither sees or hears the other.
+        """
+        self.world.block(*self._blocked(agent, other))
+
+    def unblock(self, agent: "Resident | str", other: "Resident | str | None" = None) -> None:
         """Undo `block`. Lines held back are heard now."""
-        self._block(False, self._resident(agent).id)
-
-    def block_tie(self, one: "Resident | str", other: "Resident | str") -> None:
-        """Block contact between two agents until it is unblocked. Neither sees or hears the other."""
-        self._block(True, *self._pair(one, other))
-
-    def unblock_tie(self, one: "Resident | str", other: "Resident | str") -> None:
-        """Undo `block_tie`. Lines held back are heard now."""
-        self._block(False, *self._pair(one, other))
+        self.world.unblock(*self._blocked(agent, other))
 
     def depart(self, agent: "Resident | str") -> None:
         """Let an agent leave at once, before the turns of this step."""
@@ -215,8 +210,8 @@ class Levers:
             raise TypeError("nobody comes to an independent scenario; leave out `independent = True`")
         self._changes.arrive(arrival)
 
-    def _block(self, is_on: bool, agent: str, other: str | None = None) -> None:
-        (self.world.block if is_on else self.world.unblock)(agent, other)
+    def _blocked(self, agent: "Resident | str", other: "Resident | str | None") -> tuple[str, ...]:
+        return (self._resident(agent).id,) if other is None else self._pair(agent, other)
 
     def _resident(self, one: "Resident | str") -> "Resident":
         agent = one if isinstance(one, str) else one.id

@@ -143,7 +143,7 @@ class Interrupted(Village):
     def interventions(self) -> tuple[Intervention, ...]:  # type: ignore[override]
         return (
             Intervention(at=2, line=3, name="bell", news="A bell rings."),
-            Intervention(at=2, line=4, name="parted", effect=lambda levers: levers.block_tie(*self.pair)),
+            Intervention(at=2, line=4, name="parted", effect=lambda levers: levers.block(*self.pair)),
             Intervention(at=2, line=99, name="evening", news="Night falls."),
         )
 

@@ -17,7 +17,7 @@ from populace.agents.actions import Action, ActionEffects
 from populace.agents.observation import Observation
 from populace.personas.persona import RelationKind
 from populace.sim.dynamics.activation import by_group, poisson, share
-from populace.sim.dynamics.channels import Feed, Neighbours, Square
+from populace.sim.dynamics.channels import Channel
 from populace.sim.dynamics.declared import Arrival, Intervention, Levers
 from populace.sim.dynamics.network import network_measures
 from populace.sim.dynamics.world import State
@@ -69,7 +69,7 @@ def upset(levers: Levers) -> None:
     """Somebody is blocked, somebody leaves, two see each other no more."""
     one, other, third = random.Random(levers.world.step).sample(levers.society.residents, 3)
     levers.block(one)
-    levers.block_tie(one, other)
+    levers.block(one, other)
     levers.depart(third)
 
 
@@ -93,7 +93,11 @@ class Restless(Scenario):
     name = "restless"
     actions = (Do,)
     agent_state_type = Life
-    channels = (Square(), Feed(ranking="popular", steps=3), Neighbours())
+    channels = (
+        Channel("square"),
+        Channel("feed", "popular", steps=3),
+        Channel("neighbours", "neighbours"),
+    )
     interventions = (
         Intervention(name="upset", when=lambda society: society.world.step % 3 == 1, again=True, effect=upset),
         Intervention(name="calm", when=lambda society: society.world.step % 3 == 0, again=True, effect=calm),

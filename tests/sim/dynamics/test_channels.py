@@ -15,7 +15,7 @@ from populace.agents.observation import Observation, ShownPost
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import HookError, SetupError
 from populace.core.text import estimated_tokens
-from populace.sim.dynamics.channels import Feed, Group, Neighbours, Square
+from populace.sim.dynamics.channels import Channel
 from populace.sim.dynamics.declared import Intervention
 from populace.sim.growth import Growth
 from populace.sim.resident import Resident
@@ -52,15 +52,15 @@ class Town(Scenario):
     name = "town"
     actions = (Write,)
     channels: Any = (
-        Square(shown=2),
-        Neighbours(shown=3),
-        Group("guild", members="guild", shown=2, steps=2),
-        Feed(shown=3, steps=2, ranking="popular"),
-        Feed("friends", shown=3, ranking="ties"),
-        Feed("short", shown=1, ranking=lambda post, reader, society: -len(post.text)),
+        Channel("square", shown=2),
+        Channel("neighbours", "neighbours", shown=3),
+        Channel("guild", members="guild", shown=2, steps=2),
+        Channel("feed", "popular", shown=3, steps=2),
+        Channel("friends", "ties", shown=3, steps=5),
+        Channel("short", shown=1, steps=5, ranking=lambda post, reader, society: -len(post.text)),
     )
     interventions: Any = (
-        Intervention(3, "ban", effect=lambda levers: levers.block_tie(*levers.society.residents[:2]), optional=True),
+        Intervention(3, "ban", effect=lambda levers: levers.block(*levers.society.residents[:2]), optional=True),
     )
 
     def group(self, resident: Resident) -> str | None:
@@ -188,7 +188,7 @@ def test_who_has_left_is_missed_by_no_list_and_read_no_more(people: Growth, whol
     gone, other = (agent for (agent,) in whole.sql("SELECT agent FROM agents ORDER BY ordinal LIMIT 2").rows)
 
     class Left(Town):
-        channels = (Group("guild", members=[gone, other], steps=5), Group("even", members="guild"))
+        channels = (Channel("guild", members=[gone, other], steps=5), Channel("even", members="guild"))
         interventions = (Intervention(3, "call", "Come.", to=[gone, other]),)
 
         def departures(self, society: Any, rng: random.Random) -> Any:
@@ -224,12 +224,12 @@ def test_posts_go_before_lines_when_an_observation_is_cut() -> None:
     ("channels", "said"),
     [
         (("square",), "has the channel 'square'; give channels"),
-        ((Square(), Feed("square")), "has a channel called 'square'"),
-        ((Square("The Square"),), "has a channel called 'The Square'"),
-        (Square(), "has the channels Square("),
-        ((Group("guild", members=3),), "with the members 3"),  # type: ignore[arg-type]
-        ((Square(shown=0),), "shows 0 posts for 1 steps"),
-        ((Feed(ranking="best"),), "ranked by 'best'"),  # type: ignore[arg-type]
+        ((Channel("square"), Channel("square")), "has a channel called 'square'"),
+        ((Channel("The Square"),), "has a channel called 'The Square'"),
+        (Channel("square"), "has the channels Channel("),
+        ((Channel("guild", members=3),), "with the members 3"),  # type: ignore[arg-type]
+        ((Channel("square", shown=0),), "shows 0 posts for 1 steps"),
+        ((Channel("feed", "best"),), "ranked by 'best'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_no_channel_can_be_is_refused(channels: Any, said: str) -> None:

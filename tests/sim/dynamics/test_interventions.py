@@ -75,7 +75,7 @@ def subsidy(levers: Levers) -> None:
 
 def peace(levers: Levers) -> None:
     levers.unblock(MILLER)
-    levers.unblock_tie(BAKER, AUNT)
+    levers.unblock(BAKER, AUNT)
 
 
 class Town(Scenario):
@@ -88,7 +88,7 @@ class Town(Scenario):
     interventions: Any = (
         Intervention(2, "fire", "The mill burns.", lambda levers: levers.block(MILLER)),
         Intervention(2, "whisper", "Between us.", to=lambda one: "baker" in one.persona.text),
-        Intervention(3, "quarrel", effect=lambda levers: levers.block_tie(BAKER, AUNT)),
+        Intervention(3, "quarrel", effect=lambda levers: levers.block(BAKER, AUNT)),
         Intervention(name="subsidy", when=lambda society: trust(society) > 8, to="women", effect=subsidy),
         Intervention(name="tax", when=lambda society: society.world.step > 4, again=True,
                      effect=lambda levers: levers.set_world(price=levers.world.state.price + 1)),

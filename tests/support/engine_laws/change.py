@@ -25,16 +25,14 @@ from populace.scenarios.laws.law import (
     society_of,
 )
 from populace.sim import (
+    Channel,
     Emission,
-    Feed,
     FinishedRun,
     Intervention,
     Levers,
-    Neighbours,
     Post,
     Resident,
     SocietyView,
-    Square,
     State,
     poisson,
 )
@@ -164,7 +162,7 @@ class Urn(RuleScenario):
 
     name = "urn"
     actions = (Publish,)
-    channels = (Feed(ranking=_polya, shown=2, steps=_URN), Square(shown=1))
+    channels = (Channel("feed", _polya, shown=2, steps=_URN), Channel("square", shown=1))
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Both writers, then a reader of each copy in each step."""
@@ -228,7 +226,7 @@ class Whispers(RuleScenario):
     name = "whispers"
     actions = (Whisper,)
     activation = poisson(1.5)
-    channels = (Neighbours(),)
+    channels = (Channel("neighbours", "neighbours"),)
 
     def rule(self, seen: Observation, rng: random.Random) -> Whisper:
         """Sum up what is seen, in its order."""

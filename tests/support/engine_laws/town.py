@@ -19,9 +19,9 @@ from populace.personas import RelationKind
 from populace.scenarios.laws.law import RuleSettings, Ties, place_of
 from populace.sim import (
     Arrival,
+    Channel,
     Choice,
     Emission,
-    Group,
     Intervention,
     Levers,
     Likert,
@@ -167,12 +167,12 @@ class LeverTown(Scenario):
     settings_type: ClassVar[type[Settings]] = TownSettings
     actions = (Tell,)
     agent_state_type = Purse
-    channels = (Group(CLUB, lambda one: one.state.coins > 0, shown=PEOPLE),)
+    channels = (Channel(CLUB, members=lambda one: one.state.coins > 0, shown=PEOPLE),)
     surveys = (SURVEY,)
     interventions = (
         Intervention(GAG, "gag", to=_is_at(GAGGED), effect=lambda levers: _each(levers, levers.block)),
         Intervention(UNGAG, "ungag", to=_is_at(GAGGED), effect=lambda levers: _each(levers, levers.unblock)),
-        Intervention(CUT_AT, "cut", effect=lambda levers: levers.block_tie(*_at(levers, *CUT))),
+        Intervention(CUT_AT, "cut", effect=lambda levers: levers.block(*_at(levers, *CUT))),
         Intervention(
             GIFT, "gift", NEWS, to=_is_at(*GIFTED),
             effect=lambda levers: _each(levers, lambda one: levers.set_state(one, coins=COINS)),
