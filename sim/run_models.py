@@ -212,15 +212,13 @@ def choose_model(
     model: str | BaseChatModel | ModelHandle | None,
     base_url: str | Sequence[str] | None,
     prices: Prices | None,
-    *,
-    role: str = "",
 ) -> tuple[ModelHandle, Prices | None]:
     """Open the named model, and return it with its prices. Without a name, use the model that made the file at `path`.
 
     Raises what `stored_model` and `open_model` raise.
     """
     if model is None:
-        own = stored_model(path, role=role, has_address=bool(base_url))
+        own = stored_model(path, has_address=bool(base_url))
         model, base_url, prices = own.model, base_url or own.base_url or None, prices or own.prices
     handle = model if isinstance(model, ModelHandle) else open_model(model, base_url=base_url)
     return handle, prices or known_prices(handle)

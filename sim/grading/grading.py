@@ -147,18 +147,6 @@ class CandidateSpec(OutputSpec):
     responses: bool = False
 
 
-class CandidatePhase[R](OutputPhase[Candidate, R]):
-    """A phase that works on candidates in their order."""
-
-    query = _READ
-
-    def read_items(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Candidate]:
-        """Return the candidates, or pairs of them."""
-        places = groupby(rows, key=itemgetter(0))
-        found = [[Candidate(ordinal, *of) for ordinal, _, *of in some] for _, some in places]
-        return [one if not others else replace(one, other=others[0]) for one, *others in found]
-
-
 class CandidateJob[S: CandidateSpec](OutputJob[S]):
     """A job on outputs or on responses to them."""
 
@@ -258,10 +246,17 @@ def owner_of(item: Candidate) -> str:
     return own if item.other is None else f"{own}|{owner_of(item.other)}"
 
 
-class VotingPhase(CandidatePhase[list[Vote]]):
+class VotingPhase(OutputPhase[Candidate, list[Vote]]):
     """Has graders vote on candidates, or on pairs of them."""
 
     counted = "votes"
+    query = _READ
+
+    def read_items(self, rows: Sequence[tuple[Any, ...]]) -> Sequence[Candidate]:
+        """Return the candidates, or pairs of them."""
+        places = groupby(rows, key=itemgetter(0))
+        found = [[Candidate(ordinal, *of) for ordinal, _, *of in some] for _, some in places]
+        return [one if not others else replace(one, other=others[0]) for one, *others in found]
 
     def owner(self, item: Candidate) -> str:
         """Return the name of the candidate in `calls`."""

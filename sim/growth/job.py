@@ -194,7 +194,9 @@ class ReadingPhase(_GrowthPhase[None, None]):
         """Add all personas, the ties between them, and what else is known of them."""
         people, growth = self._context.population, self._context.growth
         # The language that was asked for is that of those who are to be described.
-        result = absorb(people, [self._hub.personas], judges=growth.judges_of_people(self._context.engine.log.path))
+        result = absorb(
+            people, [self._hub.personas], judges=growth.judges(self._context.engine.log.path, of_people=True)
+        )
         between = (r for r in self._hub.relations if r.source in people and r.target in people)
         related = tuple(r for r in between if people.relate(r))
         # People who were there before are no newcomers of this growth.

@@ -103,19 +103,12 @@ class Growth(Spec):
     #: Passages or people that are committed together; a part of what the event hash depends on.
     chunk: int = Field(1_000, ge=1, le=100_000)
 
-    def judges(self, run: Path) -> tuple[Judge, ...]:
-        """Return the rules that each described persona must pass to be added to the run in this file."""
-        return self._judges(self.language, run)
+    def judges(self, run: Path, *, of_people: bool = False) -> tuple[Judge, ...]:
+        """Return the rules that each persona must pass to be added to the run in this file.
 
-    def judges_of_people(self, run: Path) -> tuple[Judge, ...]:
-        """Return the rules for the personas of a hub.
-
-        They may keep the language they are described in, whatever language is asked of a model.
+        Those of a hub (`of_people`) may keep the language they are described in, whatever language is asked of a model.
         """
-        return self._judges(None, run)
-
-    def _judges(self, language: str | None, run: Path) -> tuple[Judge, ...]:
-        quality = (quality_judge(language),) if self.quality else ()
+        quality = (quality_judge(None if of_people else self.language),) if self.quality else ()
         return quality if self.personal is None else (*quality, personal_judge(self.personal, Pseudonyms.of(run)))
 
     @classmethod

@@ -188,12 +188,12 @@ class Chunks:
         """Commit what was applied as a complete chunk."""
         marker = self._marker(changes)
         self.complete.append(marker)
-        await self._write([*changes.rows, marker], changes.statements)
+        await self._engine.commit([*changes.rows, marker], changes.statements)
 
     async def close(self, changes: Changes, conclusion: Changes) -> None:
         """Commit the rest and the conclusion, and mark the number as complete."""
         if self._size is None:
-            await self._write([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
+            await self._engine.commit([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
             return
         left = list(changes.rows)
         if self._pending or not self.complete:
@@ -215,7 +215,7 @@ class Chunks:
             event_hash=self._engine.events.extend(conclusion.events),
             job=self._engine.log.job,
         )
-        await self._write([*left, *conclusion.rows, whole], [*changes.statements, *conclusion.statements])
+        await self._engine.commit([*left, *conclusion.rows, whole], [*changes.statements, *conclusion.statements])
 
     def _marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
         items, self._pending = self._pending, 0
@@ -234,9 +234,6 @@ class Chunks:
             position=changes.position,
             job=self._engine.log.job,
         )
-
-    async def _write(self, made: Sequence[Row], statements: Sequence[FileChange]) -> None:
-        await self._engine.commit(made, statements)
 
 
 async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Executor | None = None) -> None:

@@ -10,6 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
@@ -184,7 +185,7 @@ _PROMPTS: Mapping[Method, str] = {"text": "solve", "program": "solve_program"}
 class SolverPanel(FrozenModel):
     """Who solves a problem, how, and how often."""
 
-    #: The names of the solvers, in their order; each is asked in a role of its own (`solver_role`).
+    #: The names of the solvers, in their order; each is asked in a role of its own (`solver`, `solver-2`, ...).
     solvers: tuple[str, ...] = Field(min_length=1)
     methods: tuple[Method, ...] = ("text",)
     #: Solutions by each solver and method.
@@ -196,16 +197,11 @@ class SolverPanel(FrozenModel):
     def votes(self) -> tuple[tuple[str, str, Method, int], ...]:
         """Solver, role, method and replicate of each solution."""
         return tuple(
-            (solver, solver_role(place), method, replicate)
+            (solver, role_of("solver", place), method, replicate)
             for place, solver in enumerate(self.solvers)
             for method in self.methods
             for replicate in range(self.samples)
         )
-
-
-def solver_role(place: int) -> str:
-    """Return the role of a solver by its index from 0: `solver`, `solver-2`, ..."""
-    return role_of("solver", place)
 
 
 class SolvingSpec(OutputSpec):
@@ -312,7 +308,7 @@ class SolvingPhase(OutputPhase[Output, Solved]):
 
     def find_known(self) -> KnowSolution | None:
         """Return what gives the stand-in the solutions of its own problems."""
-        return KnownSolutions(self._job.actions) if self._job.actions else None
+        return partial(known_solution, self._job.actions) if self._job.actions else None
 
     def answers_of(self, result: Solved) -> Sequence[Answer[Any]]:
         """Return the answers of the solvers."""
@@ -387,15 +383,9 @@ def check_voters(voters: SolverPanel) -> None:
     confinement()
 
 
-@dataclass(frozen=True, slots=True)
-class KnownSolutions:
-    """The solutions that these actions know of their own stand-in's problems."""
-
-    actions: tuple[type[Action], ...]
-
-    def __call__(self, output: Output) -> KnownSolution | None:
-        """Return the solution of an output, or None if none of the actions made it."""
-        return next((found for action in self.actions if (found := action.known_solution(output.text))), None)
+def known_solution(actions: Sequence[type[Action]], output: Output) -> KnownSolution | None:
+    """Return the solution of an output of the stand-in, or None if none of the actions made it."""
+    return next((found for action in actions if (found := action.known_solution(output.text))), None)
 
 
 def parse_solvers(given: Sequence[str]) -> tuple[RoleModel, ...]:
@@ -408,5 +398,5 @@ def solving_spec(solvers: Sequence[RoleModel], **options: Any) -> SolvingSpec:
     names = ("methods", "samples", "execute")
     voters: dict[str, Any] = {name: value for name in names if (value := options.pop(name, None)) is not None}
     voters["solvers"] = tuple(one.model for one in solvers)
-    roles = {solver_role(place): one for place, one in enumerate(solvers) if place}
+    roles = {role_of("solver", place): one for place, one in enumerate(solvers) if place}
     return SolvingSpec.given(**options, voters=voters, roles=roles)
