@@ -487,17 +487,12 @@ def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> R
     if not hypotheses:
         raise SetupError("The power is that of hypotheses, and the experiment states none; give some, with `effect`.")
     given = [(one, *_assume_effect(one, experiment, pilot)) for one in hypotheses]
-    own = [(experiment.replicates_of(one.arm), experiment.replicates_of(one.against)) for one in hypotheses]
-    found: dict[tuple[str, str, str, int, int], tuple[float, float, Estimate]] = {}
-    for pairs in (own, *([(number, number)] * len(own) for number in _REPLICATES)):
-        shares = _count_hits(given, pairs, experiment)
-        for (one, effect, sd), (runs, others), hits in zip(given, pairs, shares, strict=True):
-            if min(runs, others) >= 2:
-                found[one.outcome, one.arm, one.against, runs, others] = effect, sd, estimate_share(hits, _SIMULATIONS)
-    rows = [
-        (*names, effect, sd, f"{runs}" if runs == others else f"{runs} and {others}", power)
-        for (*names, runs, others), (effect, sd, power) in sorted(found.items())
-    ]
+    found: dict[tuple[str, str, str, int], tuple[float, float, Estimate]] = {}
+    for runs in {experiment.replicates, *_REPLICATES} - {1}:
+        shares = _count_hits(given, runs, experiment)
+        for (one, effect, sd), hits in zip(given, shares, strict=True):
+            found[one.outcome, one.arm, one.against, runs] = effect, sd, estimate_share(hits, _SIMULATIONS)
+    rows = [(*names, effect, sd, f"{runs}", power) for (*names, runs), (effect, sd, power) in sorted(found.items())]
     said = (
         "Power is the share of 2,000 simulated experiments that find the effect, tested and corrected as the real one. "
         "It is as good as the effect and the standard deviation that were expected."
@@ -508,12 +503,12 @@ def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> R
 
 def _count_hits(
     given: "Sequence[tuple[Hypothesis, float, float]]",
-    pairs: Sequence[tuple[int, int]],
+    runs: int,
     experiment: "Experiment",
 ) -> list[int]:
     """Count the simulated experiments that find each hypothesis."""
-    rng = np.random.default_rng([experiment.seed, *map(max, pairs)])
-    drawn = [_simulate_p_values(*one, *pair, experiment.paired, rng) for one, pair in zip(given, pairs, strict=True)]
+    rng = np.random.default_rng([experiment.seed, *[runs] * len(given)])
+    drawn = [_simulate_p_values(*one, runs, experiment.paired, rng) for one in given]
     values = np.stack(drawn, axis=1)
     if len(given) > 1 and experiment.correction != "none":
         values = corrected_p(values, experiment.correction)
@@ -521,22 +516,19 @@ def _count_hits(
 
 
 def _simulate_p_values(
-    one: "Hypothesis", effect: float, sd: float, runs: int, others: int, paired: bool, rng: np.random.Generator
+    one: "Hypothesis", effect: float, sd: float, runs: int, paired: bool, rng: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return the p values of simulated experiments; 1 where there are too few replicates for any."""
+    """Return the p values of simulated experiments."""
     from scipy import stats
 
-    runs = min(runs, others) if paired else runs
-    if min(runs, others) < 2:
-        return np.ones(_SIMULATIONS)
     drawn = rng.normal(effect, sd, (_SIMULATIONS, runs))
     variance = drawn.var(axis=1, ddof=1) / runs
     freedom = np.full(_SIMULATIONS, runs - 1.0)
     estimate = drawn.mean(axis=1)
     if not paired:
-        other = rng.normal(0.0, sd, (_SIMULATIONS, others))
-        added = other.var(axis=1, ddof=1) / others
-        freedom = (variance + added) ** 2 / (variance**2 / (runs - 1) + added**2 / (others - 1))
+        other = rng.normal(0.0, sd, (_SIMULATIONS, runs))
+        added = other.var(axis=1, ddof=1) / runs
+        freedom *= (variance + added) ** 2 / (variance**2 + added**2)
         variance, estimate = variance + added, estimate - other.mean(axis=1)
     t = estimate / np.sqrt(variance)
     tails = {"more": stats.t.sf(t, freedom), "less": stats.t.cdf(t, freedom)}

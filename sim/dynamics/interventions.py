@@ -70,17 +70,12 @@ class EffectLog:
                 self.add(what, agent, None, field, before.get(field), after.get(field))
 
 
-def intervene(
-    state: SocietyState, view: SocietyView, log: EffectLog, is_reached: Callable[[int], bool]
-) -> list[InterventionRow]:
-    """Apply the interventions that are due, in the order of declaration, and return a row for each.
-
-    `is_reached` tells of the line before which one is to come whether the step has just come that far.
-    """
+def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[InterventionRow]:
+    """Apply the interventions that are due, in the order of declaration, and return a row for each."""
     made = []
     for one in state.scenario.declared_interventions():
         with hook(state.scenario, f"interventions: {one.name}"):
-            if is_reached(one.line) and _is_due(one, state, view):
+            if _is_due(one, state, view):
                 log.intervention = one.name
                 _make(one, state, view, log)
                 made.append(InterventionRow(state.world.step, one.name, one.news))

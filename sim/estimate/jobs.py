@@ -514,7 +514,7 @@ def estimate_experiment(
         for arm in experiment.all_arms:
             settings, options = experiment.settings_of(arm, scenario)
             more = {"growth": growth, "steps": experiment.steps}
-            add(arm.name, experiment.replicates_of(arm.name), scenario(settings), options, **more)
+            add(arm.name, experiment.replicates, scenario(settings), options, **more)
     said = ["One run of each arm was estimated, times its replicates; what runs share by the cache is not taken off."]
     asking = next((one for one in estimates if one.models.is_language_model), estimates[-1])
     if any(one.sample for one in estimates):

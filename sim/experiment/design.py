@@ -132,8 +132,8 @@ class Experiment:
     scenario: str | type[Scenario]
     factors: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     arms: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    #: Runs of each arm, or of each by its name.
-    replicates: int | Mapping[str, int] = 5
+    #: Runs of each arm.
+    replicates: int = 5
     steps: int = 8
     people: Growth = field(default_factory=Growth)
     #: Whether replicates have new people, and what is tested: see `PeopleDesign`.
@@ -170,7 +170,6 @@ class Experiment:
                     f"experiments."
                 )
         _check_slugs(arms)
-        _check_replicates(self)
         for what, named in (("outcome", self.outcomes), ("check", self.checks)):
             names = [one.name for one in named]
             if twice := next((name for name in names if names.count(name) > 1), None):
@@ -241,17 +240,9 @@ class Experiment:
         """Return the seed with which the personas of a name are grown or sampled."""
         return derive_seed(self.seed, "people", name) >> 32 if name else self.seed
 
-    def replicates_of(self, named: str | None) -> int:
-        """Return the replicates that all arms of a name or of levels have. For None, return the most of any arm."""
-        given = self.replicates
-        if isinstance(given, int):
-            return given
-        return max(given.values()) if named is None else min(given[arm.name] for arm in self.arms_of(named))
-
     def runs(self) -> Iterator[tuple[Arm, int]]:
         """Yield every run, arm by arm within a replicate. An experiment that stops early is therefore balanced."""
-        numbers = range(1, self.replicates_of(None) + 1)
-        return ((arm, n) for n in numbers for arm in self.all_arms if n <= self.replicates_of(arm.name))
+        return ((arm, number) for number in range(1, self.replicates + 1) for arm in self.all_arms)
 
     def settings_of(self, arm: Arm, scenario: type[Scenario]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return an arm's settings of the scenario and options of the run. Raises `SetupError`."""
@@ -306,10 +297,9 @@ def _as_json(levels: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_numbers(experiment: Experiment) -> None:
-    given: object = experiment.replicates
-    for replicates in given.values() if isinstance(given, Mapping) else [given]:
-        if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
-            raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
+    replicates: object = experiment.replicates
+    if isinstance(replicates, bool) or not isinstance(replicates, int) or replicates < 1:
+        raise SetupError(f"replicates must be a whole number from 1, but {replicates!r} was given.")
     _check_choice("people_design", experiment.people_design, get_args(PeopleDesign.__value__))
     _check_choice("correction", experiment.correction, get_args(Correction.__value__))
     if experiment.people_design == "new" and not experiment.people.is_rereadable:
@@ -325,16 +315,6 @@ def _check_numbers(experiment: Experiment) -> None:
             raise SetupError(f"The factor {name!r} must have levels, as {name}=(1, 2), but {levels!r} was given.")
         if len({str(level) for level in levels}) < len(levels):
             raise SetupError(f"The factor {name!r} has a level twice: {', '.join(map(str, levels))}.")
-
-
-def _check_replicates(experiment: Experiment) -> None:
-    given, names = experiment.replicates, [arm.name for arm in experiment.all_arms]
-    if isinstance(given, Mapping) and set(given) != set(names):
-        other = next((name for name in given if name not in names), None)
-        said = f"there is no arm {other!r}" if other else f"{next(n for n in names if n not in given)!r} has none"
-        raise SetupError(
-            f"replicates are given for each arm by its name, but {said}. The arms are: {', '.join(names)}."
-        )
 
 
 def _check_parts(experiment: Experiment) -> None:

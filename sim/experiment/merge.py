@@ -118,7 +118,7 @@ class MergedFile:
         # What is tested leaves the runs as they are, so it is no part of their design.
         design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
         name = experiment.name or scenario.name
-        analysed = (experiment.alpha, experiment.correction, experiment.replicates_of(None), is_model)
+        analysed = (experiment.alpha, experiment.correction, experiment.replicates, is_model)
         self._insert_rows("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
         given = [orjson.dumps(dict(arm.levels), default=str).decode() for arm in arms]
         self._insert_rows(

@@ -68,9 +68,8 @@ class Growth(Spec):
     agents: int | None = Field(240, ge=1)
     #: Iterations of Persona-to-Persona (the paper grows six).
     hops: int = Field(3, ge=0, le=MOST_HOPS)
-    #: Relations asked for at each person; None for as many as it takes to reach `agents`.
-    fan_out: int | None = Field(None, ge=1, le=_MOST_RELATIONS)
-    #: The same hop by hop, instead; the last of them holds for the hops that follow.
+    #: Relations asked for at each person, hop by hop; the last of them holds for the hops that follow. None are given
+    #: for as many as it takes to reach `agents`.
     fan_outs: tuple[int, ...] = ()
     #: People inferred from each passage.
     per_passage: int = Field(1, ge=1, le=20)
@@ -155,7 +154,7 @@ class Growth(Spec):
 
     def fan_out_at(self, hop: int) -> int | None:
         """Return the relations to ask for at each persona in a hop, or None if `agents` decides."""
-        return self.fan_outs[min(hop, len(self.fan_outs)) - 1] if self.fan_outs else self.fan_out
+        return self.fan_outs[min(hop, len(self.fan_outs)) - 1] if self.fan_outs else None
 
     @property
     def is_rereadable(self) -> bool:

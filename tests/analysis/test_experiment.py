@@ -135,13 +135,12 @@ def test_power_is_that_of_the_t_test() -> None:
         power_of(Hypothesis("y", "b", "a", effect=1.0))
 
 
-def test_power_with_unequal_numbers_of_runs_is_that_of_welchs_test() -> None:
-    found = power_of(Hypothesis("y", "b", "a", effect=1.0, sd=1.0), paired=False, replicates={"a": 30, "b": 8})
-    power = TTestIndPower().power(1.0, nobs1=20, alpha=0.05)
-    assert found["20"].value == pytest.approx(power, abs=0.03)
+def test_power_of_runs_with_people_of_their_own_is_that_of_welchs_test() -> None:
+    found = power_of(Hypothesis("y", "b", "a", effect=1.0, sd=1.0), paired=False, replicates=8)
+    assert found["20"].value == pytest.approx(TTestIndPower().power(1.0, nobs1=20, alpha=0.05), abs=0.03)
     rng = np.random.default_rng(7)
-    tested = stats.ttest_ind(rng.normal(1, 1, (4_000, 8)), rng.normal(0, 1, (4_000, 30)), axis=1, equal_var=False)
-    assert found["8 and 30"].value == pytest.approx((tested.pvalue < 0.05).mean(), abs=0.03)
+    tested = stats.ttest_ind(rng.normal(1, 1, (4_000, 8)), rng.normal(0, 1, (4_000, 8)), axis=1, equal_var=False)
+    assert found["8"].value == pytest.approx((tested.pvalue < 0.05).mean(), abs=0.03)
 
 
 def test_a_pilot_gives_the_standard_deviation() -> None:

@@ -103,7 +103,7 @@ def test_texts_in_other_languages_follow_where_those_in_the_language_are_too_few
 
 
 def test_a_society_that_lives_and_its_forks_get_no_further_people(tmp_path: Path) -> None:
-    growth = Growth(agents=12, hops=1, fan_out=2)
+    growth = Growth(agents=12, hops=1, fan_outs=(2,))
     run = Society(Village(), growth=growth, steps=1, out=tmp_path / "run.duckdb").run()
     with RunLog.open(run.path) as log:
         missing = growth.model_copy(update={"agents": 20}).model_dump(mode="json")
