@@ -130,14 +130,21 @@ def said(answer: Answer[Response] | Answer[Line]) -> Said:
 
 
 def check_lines(
-    state: MindState, runtime: "Runtime[MindContext]", draft: Draft, lines: Sequence[tuple[str, str]], persona: str
+    state: MindState,
+    context: "MindContext",
+    draft: Draft,
+    lines: Sequence[tuple[str, str]],
+    *,
+    persona: str,
+    rules: str,
 ) -> Draft:
     """Check lines that the agent said later as its first text was checked, and return the updated draft.
 
-    `lines` are paths of fields with their strings. A result against them replaces one in favour.
+    `lines` are paths of fields with their strings, and `rules` those of the prompt that asked for them. A result
+    against them replaces one in favour.
     """
     observation = replace(state["observation"], persona=persona)
-    about = CheckContext(observation, runtime.context.world, runtime.context.model, state["request_context"])
+    about = CheckContext(observation, context.world, context.model, state["request_context"], rules)
     for check in LINE_CHECKS:
         result = check.judge_texts(lines, about)
         if result.outcome is CheckOutcome.FAILED:

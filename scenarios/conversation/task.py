@@ -262,7 +262,7 @@ async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContex
             break
         messages.append(Message(role="assistant", content=said.text))
     personas = {"user": state["observation"].persona}
-    draft = _with_lines_checked(state, runtime, messages, personas)
+    draft = _with_lines_checked(state, runtime.context, messages, personas, asked_by=USER)
     return _kept(draft, action, messages, ended, (state["observation"].agent,), "")
 
 
@@ -292,7 +292,8 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
             ended = _end(said)
             break
         messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
-    draft = _with_lines_checked(state, runtime, messages, {"user": mine, "assistant": theirs})
+    speakers = {"user": mine, "assistant": theirs}
+    draft = _with_lines_checked(state, runtime.context, messages, speakers, asked_by=SPEAKER)
     return _kept(draft, action, messages, ended, (observation.agent, other.agent), other.relation)
 
 
@@ -309,13 +310,13 @@ def _end(said: Said) -> str:
 
 
 def _with_lines_checked(
-    state: MindState, runtime: "Runtime[MindContext]", messages: list[Message], personas: Mapping[str, str]
+    state: MindState, context: "MindContext", messages: list[Message], personas: Mapping[str, str], *, asked_by: Prompt
 ) -> Draft:
     """The draft with checks of the lines behind the first one, each by the persona of its speaker."""
     draft = state["draft"]
     for role, persona in personas.items():
         said = [(f"messages[{at}].content", one.content) for at, one in enumerate(messages) if at and one.role == role]
-        draft = check_lines(state, runtime, draft, said, persona)
+        draft = check_lines(state, context, draft, said, persona=persona, rules=asked_by.system)
     return draft
 
 

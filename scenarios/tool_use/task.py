@@ -434,7 +434,8 @@ class ToolUseTask(ToolSetTask):
             for at, one in enumerate(talk.messages)
             if at and one["role"] == "user"
         ]
-        draft = check_lines(state, runtime, draft, said, state["observation"].persona)
+        persona = state["observation"].persona
+        draft = check_lines(state, runtime.context, draft, said, persona=persona, rules=FURTHER.system)
         return {"draft": draft.checked("ended", ending(kept)).checked("used_tools", tool_use(kept))}
 
     async def _see_to(self, talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> UserRequest:
