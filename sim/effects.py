@@ -1,7 +1,7 @@
 """What the decisions of a step do to the world, gathered as rows in the order in which the decisions are applied."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -155,9 +155,11 @@ class Effects:
         for written in (rows.InterventionRow, rows.InterventionEffectRow, rows.MessageRow):
             self.rows.of(written).clear()
 
-    def intervene(self) -> None:
-        """Apply the interventions that are due."""
-        self.rows.of(rows.InterventionRow).extend(intervene(self._state, self._view, self._levers))
+    def intervene(self, is_reached: Callable[[int], bool]) -> None:
+        """Apply the interventions that are due, of those whose line is reached."""
+        self._levers.is_begun = not is_reached(1)
+        made = intervene(self._state, self._view, self._levers, is_reached)
+        self.rows.of(rows.InterventionRow).extend(made)
 
     def visit(self, visit: Visit) -> None:
         """Deliver a player's line in this step. Raises `TypeError` or `ValueError` if it is not a valid line."""

@@ -255,7 +255,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._effects = Effects(state, context.view, model=context.engine.model.name)
         if state.times is not None:
             state.times.advance()
-        self._effects.intervene()
+        self._effects.intervene(lambda line: line == 1)
         #: What agents may do in each turn, so that nothing is drawn for it; None where the scenario offers by turn.
         offers_all = getattr(state.scenario.offer, "__func__", None) is Scenario.offer
         self._offers_all = self._checked(state.scenario.actions) if offers_all else None
@@ -269,6 +269,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._is_begun = False
         settings = state.scenario.settings
         self._conversations = Conversations(self._effects, state, most=settings.lines, room=settings.circle)
+        #: The line of conversations that the step has come to.
+        self._line = 1
 
     async def begin_turns(self) -> None:
         """Apply departures, arrivals and visits, and choose the agents that have a turn."""
@@ -308,6 +310,8 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._taken += len(taken)
         if taken or self.chunk is not None:
             return taken
+        self._line += 1
+        self._effects.intervene(lambda line: line == self._line)
         answering = self._conversations.next_speakers()
         if answering and self._conversations.round == 2:
             most = len(answering) * (self._state.scenario.settings.lines - 1)
@@ -398,6 +402,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         return self._changes()
 
     def _end(self, said: Sequence[rows.MessageRow]) -> None:
+        self._effects.intervene(lambda line: line > self._line)
         self._effects.deliver(said)
         self._effects.settle()
         self._effects.measure()

@@ -42,6 +42,9 @@ class Intervention:
     to: Targets | None = None
     #: True where the change comes in each step in which `when` holds, not in the first alone.
     again: bool = False
+    #: Within the step, the line of its conversations before which it comes: 1 for its start, before anybody acts. Where
+    #: conversations end sooner, it comes behind their last line.
+    line: int = 1
 
     def __post_init__(self) -> None:
         words: tuple[object, ...] = (self.name, *(() if self.news is None else (self.news,)))
@@ -55,6 +58,9 @@ class Intervention:
                 f"An intervention cannot be called {RESOLVE!r}: rows name so what the scenario's resolve() changed."
             )
         self._check_time()
+        line: object = self.line
+        if isinstance(line, bool) or not isinstance(line, int) or line < 1:
+            raise SetupError(f"The intervention {self.name!r} is to come before line {line!r}; give a number from 1.")
         if self.effect is not None and not callable(self.effect):
             raise SetupError(
                 f"The intervention {self.name!r} has the effect {self.effect!r}; give a function of the levers, as "

@@ -70,12 +70,17 @@ class EffectLog:
                 self.add(what, agent, None, field, before.get(field), after.get(field))
 
 
-def intervene(state: SocietyState, view: SocietyView, log: EffectLog) -> list[InterventionRow]:
-    """Apply the interventions that are due, in the order of declaration, and return a row for each."""
+def intervene(
+    state: SocietyState, view: SocietyView, log: EffectLog, is_reached: Callable[[int], bool]
+) -> list[InterventionRow]:
+    """Apply the interventions that are due, in the order of declaration, and return a row for each.
+
+    `is_reached` tells of the line before which one is to come whether the step has just come that far.
+    """
     made = []
     for one in state.scenario.declared_interventions():
         with hook(state.scenario, f"interventions: {one.name}"):
-            if _is_due(one, state, view):
+            if is_reached(one.line) and _is_due(one, state, view):
                 log.intervention = one.name
                 _make(one, state, view, log)
                 made.append(InterventionRow(state.world.step, one.name, one.news))

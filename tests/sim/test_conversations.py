@@ -134,6 +134,43 @@ def test_an_intervention_ends_the_talk_of_those_it_keeps_apart(live: Live) -> No
     assert lines[1] > lines.get(2, 0)
 
 
+class Interrupted(Village):
+    """A bell rings while people talk, and two of them are parted behind their third line."""
+
+    pair: tuple[str, str]
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...]:  # type: ignore[override]
+        return (
+            Intervention(at=2, line=3, name="bell", news="A bell rings."),
+            Intervention(at=2, line=4, name="parted", effect=lambda levers: levers.block(*self.pair)),
+            Intervention(at=2, line=99, name="evening", news="Night falls."),
+        )
+
+
+def test_an_intervention_comes_between_two_lines_of_a_step(
+    live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "SELECT count(*) FROM messages WHERE step = 2 AND sender IN ($1, $2) AND recipient IN ($1, $2)"
+    plain = live("plain", settings={**TALKATIVE, "flood_at": 0}).sql(
+        f"SELECT least(sender, recipient), greatest(sender, recipient) FROM messages WHERE step = 2 AND {OF_AGENTS} "
+        "GROUP BY ALL HAVING count(*) = 5 ORDER BY ALL LIMIT 1"
+    )
+    monkeypatch.setattr(Interrupted, "pair", plain.rows[0], raising=False)
+    run = live(scenario=Interrupted(TALKATIVE))
+    assert run.sql("SELECT step, name FROM interventions").rows == [(2, "bell"), (2, "parted"), (2, "evening")]
+    told = "SELECT step, count(*) FILTER (contains(text, $1)), count(*) FROM observations GROUP BY step ORDER BY step"
+    bell, evening = (run.sql(told, (news,)).rows for news in ("A bell rings.", "Night falls."))
+    assert 0 < bell[1][1] < bell[1][2]  # those who spoke since
+    assert [heard for _, heard, _ in evening] == [0, 0, evening[2][2]]
+    assert run.sql(said, Interrupted.pair).rows == [(3,)]
+    with pytest.raises(PausedError):
+        live("stopped", scenario=Interrupted(TALKATIVE), max_calls=90, max_in_flight=4)
+    resumed = Society.resume(tmp_path / "stopped.duckdb", Interrupted, limits={"max_calls": 10_000}).run()
+    assert resumed.event_hash == run.event_hash
+    assert replay(run.path, Interrupted).event_hash == run.event_hash
+
+
 class Monastery(Village):
     """Nobody who was spoken to may speak."""
 
