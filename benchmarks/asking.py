@@ -24,7 +24,8 @@ from benchmarks.sampler import Sampler
 from populace.agents.action_schema import answer_schema
 from populace.agents.actions import Action, Instruction
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
+from populace.agents.endpoint.response import ModelResponse
+from populace.agents.gateway.call import Call, CallKey, RequestPart
 from populace.agents.gateway.client import Gateway
 from populace.agents.gateway.limits import Limits
 from populace.agents.observation import Observation, Seen
@@ -56,7 +57,7 @@ class Forgetting:
         if call.outcome is Outcome.RATE_LIMITED:
             self.refused[call.owner] += 1
 
-    def recall(self, key: CallKey) -> RecordedReply | None:
+    def recall(self, key: CallKey) -> ModelResponse | None:
         """Nothing was kept."""
         return None
 

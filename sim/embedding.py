@@ -4,18 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import duckdb
 import numpy as np
 from langchain_core.embeddings import Embeddings
 from pydantic import Field
 
-from ..agents.embedding.embedder import Lost
 from ..agents.embedding.models import EmbeddingHandle, open_embedder
 from ..agents.embedding.vectors import text_hash
 from ..agents.gateway.limits import Limits
-from ..core.model import Outcome, RequestContext
+from ..core.model import Answer, Outcome, RequestContext
 from ..core.text import canonical_text
 from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
@@ -194,7 +193,7 @@ def without_text_vector(path: Path | str, model: str, texts: Iterable[str]) -> l
     return [text for key, text in wanted.items() if key not in known]
 
 
-class EmbeddingPhase(Phase[str, Lost | None]):
+class EmbeddingPhase(Phase[str, Answer[Any] | None]):
     """The vectors of those who have none: calls bring those of many texts, and are kept in the hub with them."""
 
     name = KIND
@@ -235,7 +234,7 @@ class EmbeddingPhase(Phase[str, Lost | None]):
         self._next += len(some)
         return read_texts(self._hub, some) if len(some) else []
 
-    async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Lost | None]:
+    async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Answer[Any] | None]:
         """Return why each text got no vector, or None for a text whose vector is now in the hub."""
         context = RequestContext(self.name, self.number, _OWNER, 0, job=engine.log.job)
         embedded = await self._embedder.embed(items, context)
@@ -243,11 +242,11 @@ class EmbeddingPhase(Phase[str, Lost | None]):
             engine.progress.advanced()
         return [embedded.lost.get(text) for text in items]
 
-    def outcome(self, result: Lost | None) -> tuple[Outcome, str]:
+    def outcome(self, result: Answer[Any] | None) -> tuple[Outcome, str]:
         """Return how fetching the vector of a text ended."""
         return (Outcome.OK, "") if result is None else (result.outcome, result.reason)
 
-    def apply(self, items: Sequence[str], results: Sequence[Lost | None]) -> None:
+    def apply(self, items: Sequence[str], results: Sequence[Answer[Any] | None]) -> None:
         """Record which texts got no vector, and count the vectors fetched in this session."""
         job = self._engine.log.job
         for text, lost in zip(items, results, strict=True):

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from sys import intern
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..agents.actions import Action
-from ..agents.embedding.embedder import Embedded, Lost
+from ..agents.embedding.embedder import Embedded
 from ..agents.embedding.vectors import Vector
 from ..agents.observation import (
     A_VISITOR,
@@ -22,7 +22,7 @@ from ..agents.observation import (
     told_fields,
 )
 from ..core.errors import RunError, hook, text_from
-from ..core.model import RequestContext
+from ..core.model import Answer, RequestContext
 from ..personas.population import Neighbour
 from .dynamics.world import is_cut
 from .resident import Acquaintances, KnownFacts, Resident
@@ -177,7 +177,7 @@ def _nothing(embedded: Embedded, phase: str, step: int) -> str:
     )
 
 
-def _row(agent: str, lost: Lost, phase: str, step: int, instead: str) -> FailureRow:
+def _row(agent: str, lost: Answer[Any], phase: str, step: int, instead: str) -> FailureRow:
     return FailureRow(
         phase=phase,
         number=step,

@@ -11,13 +11,14 @@ import numpy as np
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from ..agents.embedding.embedder import Embedded, Lost
+from ..agents.embedding.embedder import Embedded
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.embedding.vectors import text_hash
 from ..agents.endpoint.errors import RequestError
 from ..agents.endpoint.models import ModelHandle
+from ..agents.endpoint.response import ModelResponse
 from ..agents.gateway.budget import Meter
-from ..agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
+from ..agents.gateway.call import Call, CallKey, RequestPart
 from ..agents.gateway.client import Gateway
 from ..agents.gateway.limits import Limits
 from ..agents.gateway.request import ModelRequest, judge
@@ -336,7 +337,7 @@ class _Nothing:
     def record(self, call: Call) -> None:
         raise RunError(f"A replay makes no call, and one was made for {call.owner} (prompt {call.purpose}).")
 
-    def recall(self, key: CallKey) -> RecordedReply | None:
+    def recall(self, key: CallKey) -> ModelResponse | None:
         return None
 
 
@@ -362,8 +363,8 @@ class RecordedEmbedder:
         #: Texts that were asked about.
         self.recalled = 0
         #: Texts of a hub that got none, by their hash.
-        self._lost = {
-            str(row.agent): Lost(Outcome(row.outcome), row.reason, row.attempts)
+        self._lost: dict[str, Answer[Any]] = {
+            str(row.agent): Answer(Outcome(row.outcome), reason=row.reason, attempts=row.attempts)
             for row in recording.rows(FailureRow, _LOST, {"job": recording.job, "purpose": PURPOSE})
         }
 

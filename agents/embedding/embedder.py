@@ -47,11 +47,6 @@ class Snippet:
         """About how many tokens it has, reckoned on the safe side."""
         return -(-len(self.text.encode("utf-8", "replace")) // _BYTES)
 
-    def first_half(self) -> "Snippet":
-        """Return the first half of the snippet."""
-        data = self.text.encode("utf-8", "replace")
-        return replace(self, text=_head(data[: len(data) // 2]), is_cut=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Batching:
@@ -109,18 +104,8 @@ _TOO_MANY = re.compile(
 _SHORT = 128
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedVectors:
-    """Vectors that came and are what they should be, by the hashes of their texts."""
-
-    vectors: Mapping[str, Vector]
-
-
-@dataclass(frozen=True, slots=True)
-class _VectorResponse(ModelResponse):
-    """An answer of vectors; its text is a note of what they are."""
-
-    vectors: Sequence[Vector | None] = ()
+#: The vectors that came and are what they should be, by the hashes of their texts.
+type ReceivedVectors = dict[str, Vector]
 
 
 @dataclass(slots=True)
@@ -165,7 +150,8 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         (snippet,) = self.snippets
         if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
             return False
-        self.snippets = (snippet.first_half(),)
+        data = snippet.text.encode("utf-8", "replace")
+        self.snippets = (replace(snippet, text=_head(data[: len(data) // 2]), is_cut=True),)
         self._begin_anew()
         return True
 
@@ -188,31 +174,22 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
     ) -> ModelResponse:
         texts = [text for _, text in pending.request.prompt.messages]
         reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
-        counted = reply.input_tokens is not None
         cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
-        return _VectorResponse(
-            raw=_note(reply, cut),
-            finish_reason=None,
-            input_tokens=reply.input_tokens,
-            output_tokens=0 if counted else None,
-            rate_limits=reply.rate_limits,
-            invalid_fields=reply.invalid_fields,
-            vectors=reply.vectors,
-        )
+        return replace(reply, raw=_note(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
     ) -> Answer[T]:
         try:
-            arrived = pending.request.schema.validate(response.vectors if isinstance(response, _VectorResponse) else ())
-            self._model_vectors.fit(arrived.vectors.values() if isinstance(arrived, ReceivedVectors) else ())
+            arrived = pending.request.schema.validate(response.vectors if isinstance(response, VectorReply) else ())
+            self._model_vectors.fit(arrived.values() if isinstance(arrived, dict) else ())
         except ValueError as error:
             return Answer(Outcome.SCHEMA_MISMATCH, reason=str(error))
         return Answer(Outcome.OK, arrived)
 
     def _keep[T](self, pending: PendingRequest[T], call: Call, answer: Answer[T]) -> None:
-        if isinstance(answer.value, ReceivedVectors):
-            self._model_vectors.keep(call, answer.value.vectors)
+        if isinstance(answer.value, dict):
+            self._model_vectors.keep(call, answer.value)
         else:
             super()._keep(pending, call, answer)
 
@@ -221,7 +198,7 @@ def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -
     hashes = [snippet.hash for snippet in snippets]
 
     def arrived(vectors: object) -> ReceivedVectors:
-        return ReceivedVectors(_checked(hashes, vectors if isinstance(vectors, Sequence) else ()))
+        return _checked(hashes, vectors if isinstance(vectors, Sequence) else ())
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
     # Nothing is written; a limit of 0 would mean none.
@@ -249,23 +226,12 @@ def _note(reply: VectorReply, cut: int) -> str:
 _REASKS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Why a text has no vector."""
-
-    outcome: Outcome
-    #: In one sentence.
-    reason: str
-    #: How often the last request with the text was sent.
-    attempts: int = 0
-
-
 @dataclass(slots=True)
 class Embedded:
     """The vectors of a number of texts: each distinct text has one, or the reason why it is missing."""
 
     vectors: dict[str, Vector] = field(default_factory=dict)
-    lost: dict[str, Lost] = field(default_factory=dict)
+    lost: dict[str, Answer[Any]] = field(default_factory=dict)
     #: Texts of which the model was shown the beginning only.
     cut: int = 0
 
@@ -334,7 +300,8 @@ class Embedder:
         embedded = Embedded({wanted[key]: vector for key, vector in known.items()})
         missing = {key: text for key, text in wanted.items() if key not in known}
         for key in [key for key, text in missing.items() if not text.strip()]:
-            embedded.lost[missing.pop(key)] = Lost(Outcome.EMPTY, "There is no vector of an empty text.")
+            reason = "There is no vector of an empty text."
+            embedded.lost[missing.pop(key)] = Answer(Outcome.EMPTY, reason=reason, attempts=0)
         await self._send(missing, context, embedded)
         return embedded
 
@@ -374,11 +341,11 @@ class Embedder:
             if pending.was_too_many:
                 self._most = min(self._most, len(snippets))
             embedded.cut += sum(snippet.is_cut for snippet in snippets)
-            embedded.vectors |= {texts[key]: vector for key, vector in answer.value.vectors.items()}
+            embedded.vectors |= {texts[key]: vector for key, vector in answer.value.items()}
         elif answer.outcome is Outcome.SCHEMA_MISMATCH and len(snippets) > 1:
             waiting.extend(halves(snippets))
         else:
-            lost = Lost(answer.outcome, answer.reason, pending.sent)
+            lost = replace(answer, attempts=pending.sent)
             embedded.lost |= {texts[snippet.hash]: lost for snippet in snippets}
 
     def _few_enough(self, waiting: deque[tuple[Snippet, ...]]) -> tuple[Snippet, ...]:

@@ -165,7 +165,7 @@ class _Own:
         self._embeddings = embeddings
 
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
-        return VectorReply([as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
+        return VectorReply(vectors=[as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
 
     def adapt(self, fault: RequestError) -> bool:
         return False
@@ -192,7 +192,7 @@ class _WordLlama:
         # A text without words has a vector of zeros, which is none.
         encodable = [text.encode("utf-8", "replace").decode() for text in texts]
         found = await asyncio.to_thread(self._model.embed, encodable)
-        return VectorReply([as_vector(vector) if vector.any() else None for vector in found])
+        return VectorReply(vectors=[as_vector(vector) if vector.any() else None for vector in found])
 
     def adapt(self, fault: RequestError) -> bool:
         return False

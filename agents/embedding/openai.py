@@ -36,7 +36,12 @@ class LeanOpenAIEmbeddings(OpenAIEmbeddings):
         posted = await self._opened().post("embeddings", self.payload(texts), most=self.max_response_bytes)
         fields = FieldReader(posted.reply)
         tokens = fields.object("usage").count("prompt_tokens")
-        return VectorReply(_vectors(posted.reply), tokens, posted.rate_limits, tuple(fields.invalid))
+        return VectorReply(
+            vectors=_vectors(posted.reply),
+            input_tokens=tokens,
+            rate_limits=posted.rate_limits,
+            invalid_fields=tuple(fields.invalid),
+        )
 
     async def aembed_documents(
         self, texts: list[str], chunk_size: int | None = None, **kwargs: Any

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ...core.errors import RunError
 from ...core.model import Outcome, RequestContext
 from ..endpoint.errors import RequestError
-from ..endpoint.response import RateLimitHeaders
+from ..endpoint.response import ModelResponse
 from ..gateway.call import AnswerStore, Call, CallKey
 
 type Vector = NDArray[np.float32]
@@ -26,16 +26,13 @@ _MOST_DIMS = 2**17
 
 
 @dataclass(frozen=True, slots=True)
-class VectorReply:
-    """What an endpoint sent for some texts: an entry for each, None where that is no vector."""
+class VectorReply(ModelResponse):
+    """What an endpoint sent for some texts; `raw` is a note of what came, once it is recorded."""
 
-    vectors: Sequence[Vector | None]
-    #: The endpoint's own count; None where it gave none.
-    input_tokens: int | None = None
-    #: What the endpoint says of its rate limits, if it does.
-    rate_limits: RateLimitHeaders | None = None
-    #: What had no valid value beside the vectors, as in `ModelResponse`.
-    invalid_fields: tuple[str, ...] = ()
+    raw: str = ""
+    finish_reason: str | None = None
+    #: An entry for each text, None where that is no vector.
+    vectors: Sequence[Vector | None] = ()
 
 
 class VectorSource(Protocol):

@@ -16,7 +16,8 @@ from typing import Self, cast
 
 from ...core.errors import CacheError, SetupError, parameter
 from ...core.files import remove_parts, whole_file
-from .call import Call, CallKey, RecordedReply
+from ..endpoint.response import ModelResponse
+from .call import Call, CallKey
 
 #: On Windows, requests of other processes are not joined.
 _HAS_LOCKS = find_spec("fcntl") is not None
@@ -239,7 +240,7 @@ class AnswerCache:
                     is_pending = at in self._pending
                     self._in_flight.release(name, keep_lock=is_pending)
 
-    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+    def recall(self, key: CallKey, scope: str) -> ModelResponse | None:
         """Return the answer to this exact request and replicate, if any run has kept one. Raises `CacheError`."""
         with self._lock:
             call = self._pending.get((scope, key.request_hash, key.replicate))
@@ -264,7 +265,7 @@ class AnswerCache:
                     self._damaged.add((scope, key.request_hash, key.replicate))
                     self.damaged += 1
             return None
-        return replace(RecordedReply(_text(raw) or "", _text(finish_reason), *tokens), reasoning=_text(reasoning))
+        return replace(ModelResponse(_text(raw) or "", _text(finish_reason), *tokens), reasoning=_text(reasoning))
 
     def keep(self, call: Call, scope: str) -> None:
         """Accept an answer and return at once. It is durable soon after. Raises `CacheError`."""
@@ -502,9 +503,9 @@ def _checksum(*fields: bytes | str | int | None) -> bytes:
     return digest.digest()
 
 
-def _reply(call: Call) -> RecordedReply:
+def _reply(call: Call) -> ModelResponse:
     tokens = (call.input_tokens, call.output_tokens, call.reasoning_tokens, call.cached_tokens)
-    return RecordedReply(call.raw or "", call.finish_reason, *tokens, reasoning=call.reasoning)
+    return ModelResponse(call.raw or "", call.finish_reason, *tokens, reasoning=call.reasoning)
 
 
 def _bytes(text: str | None) -> bytes | None:

@@ -13,6 +13,7 @@ import orjson
 
 from ...core.model import AnswerSchema, Outcome
 from ...core.prompt import RenderedPrompt
+from ..endpoint.response import ModelResponse
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +104,6 @@ class Call:
         return CallKey(self.phase, self.number, self.owner, self.request_hash, self.replicate, self.job)
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedReply:
-    """A paid answer, read back from a ledger and parsed again, so that a changed parser costs no call."""
-
-    raw: str
-    finish_reason: str | None
-    #: Tokens that were paid for it then, as the endpoint counted them.
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-    #: What a reasoning model thought before it answered.
-    reasoning: str | None = None
-
-
 class Ledger(Protocol):
     """Keeps every call. `record` must be cheap: it may hand the row to a writer, in order, and return."""
 
@@ -129,8 +115,11 @@ class Ledger(Protocol):
         """Record one attempt, whatever its outcome. Called before its answer is parsed."""
         ...
 
-    def recall(self, key: CallKey) -> RecordedReply | None:
-        """Return the paid answer of an earlier session to this exact request, if there is one."""
+    def recall(self, key: CallKey) -> ModelResponse | None:
+        """Return the paid answer of an earlier session to this exact request, if there is one.
+
+        It is parsed again, so that a changed parser costs no call.
+        """
         ...
 
 
@@ -143,7 +132,7 @@ class AnswerStore(Protocol):
     #: What is written in the rows of the answers it gives.
     source: str
 
-    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+    def recall(self, key: CallKey, scope: str) -> ModelResponse | None:
         """Return the answer to this exact request and replicate, if it is there."""
         ...
 

@@ -18,7 +18,7 @@ from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from ..endpoint.response import LOOP, ModelResponse
 from .budget import Reservation
-from .call import Call, CallKey, RecordedReply, RequestPart, request_hash
+from .call import Call, CallKey, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
 from .concurrency import Slot
 from .json_answer import UnreadableError, find_control_character, quote_answer, read_json_answer
@@ -232,7 +232,7 @@ class Attempt:
         self,
         request: ModelRequest[T],
         answer: Answer[T],
-        reply: ModelResponse | RecordedReply | None,
+        reply: ModelResponse | None,
         *,
         endpoint: str | None = None,
         source: str = "endpoint",
@@ -274,6 +274,6 @@ class Attempt:
             sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
             role=request.context.role,
             mistake=answer.mistake,
-            invalid_fields=", ".join(reply.invalid_fields) or None if isinstance(reply, ModelResponse) else None,
+            invalid_fields=(", ".join(reply.invalid_fields) or None) if reply else None,
             parts=[one.part for one in parts] or None,
         )

@@ -8,8 +8,9 @@ import orjson
 
 from ...agents.batch.client import OpenBatch
 from ...agents.embedding.vectors import Vector
+from ...agents.endpoint.response import ModelResponse
 from ...agents.gateway.budget import Spent
-from ...agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
+from ...agents.gateway.call import Call, CallKey, RequestPart
 from ...personas.hub.tables import VectorRow
 from .job_rows import BatchRow
 from .runlog import RunLog
@@ -59,7 +60,7 @@ class RunLedger:
             ((self._last,),) = log.query(_LAST, {"job": log.job})
             self._parts.update(part for (part,) in log.query(_KNOWN_PARTS, {"most": _PARTS}))
         self._prepared = ("", -1)
-        self._paid: dict[CallKey, RecordedReply] = {}
+        self._paid: dict[CallKey, ModelResponse] = {}
 
     def keep(self, parts: Sequence[RequestPart]) -> None:
         """Queue the request parts that the file does not have yet.
@@ -93,10 +94,10 @@ class RunLedger:
         # A request that was answered twice was not content with the first: the later answer stands.
         found = self._log.query(f"{_PAID} {_OF_OWNERS if 'owners' in params else ''} ORDER BY rowid", params)
         self._paid = {
-            CallKey(*key): RecordedReply(raw, finish, reasoning=thought) for *key, raw, finish, thought in found
+            CallKey(*key): ModelResponse(raw, finish, reasoning=thought) for *key, raw, finish, thought in found
         }
 
-    def recall(self, key: CallKey) -> RecordedReply | None:
+    def recall(self, key: CallKey) -> ModelResponse | None:
         """Return the answer an earlier session paid for, or None if it did not make this request."""
         if self._prepared != (key.phase, key.number):
             self.prepare(key.phase, key.number)
@@ -120,14 +121,14 @@ class KnownAnswers:
     def __init__(self, log: RunLog) -> None:
         self._log = log
         self._loaded = ("", -1)
-        self._replies: dict[CallKey, RecordedReply] = {}
+        self._replies: dict[CallKey, ModelResponse] = {}
 
-    def recall(self, key: CallKey, scope: str) -> RecordedReply | None:
+    def recall(self, key: CallKey, scope: str) -> ModelResponse | None:
         """Return the earlier run's answer to this request, or None."""
         if self._loaded != (key.phase, key.number):
             found = self._log.query(_ANSWERS, {"phase": key.phase, "number": key.number})
             # A request that was answered twice was not content with the first: the later answer stands.
-            self._replies = {CallKey(key.phase, key.number, *row[:3]): RecordedReply(*row[3:]) for row in found}
+            self._replies = {CallKey(key.phase, key.number, *row[:3]): ModelResponse(*row[3:]) for row in found}
             self._loaded = (key.phase, key.number)
         return self._replies.get(key)
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paid_answers import HERE, answer, call, locked, rows, until
 
+from populace.agents.endpoint.response import ModelResponse
 from populace.agents.gateway.cache import AnswerCache
-from populace.agents.gateway.call import RecordedReply
 from populace.core.errors import CacheError
 
 
@@ -26,7 +26,7 @@ def cache(path: Path) -> Iterator[AnswerCache]:
 
 def test_an_answer_is_recalled_before_and_after_it_is_committed(cache: AnswerCache) -> None:
     cache.keep(call(), HERE)
-    reply = RecordedReply("hello", "stop", 90, 20, None, 64)
+    reply = ModelResponse("hello", "stop", 90, 20, None, 64)
     assert cache.recall(call().key, HERE) == reply
     until(lambda: cache.commits == 1)
     assert cache.recall(call().key, HERE) == reply

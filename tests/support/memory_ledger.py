@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from populace.agents.gateway.call import Call, CallKey, RecordedReply, RequestPart
+from populace.agents.endpoint.response import ModelResponse
+from populace.agents.gateway.call import Call, CallKey, RequestPart
 
 
 class MemoryLedger:
@@ -12,7 +13,7 @@ class MemoryLedger:
         self.calls: list[Call] = []
         self.parts: dict[int, RequestPart] = {}
         self._paid = {
-            call.key: RecordedReply(call.raw, call.finish_reason)
+            call.key: ModelResponse(call.raw, call.finish_reason)
             for call in (earlier.calls if earlier else [])
             if call.raw is not None
         }
@@ -23,5 +24,5 @@ class MemoryLedger:
     def record(self, call: Call) -> None:
         self.calls.append(call)
 
-    def recall(self, key: CallKey) -> RecordedReply | None:
+    def recall(self, key: CallKey) -> ModelResponse | None:
         return self._paid.get(key)

@@ -2,7 +2,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from populace.agents.gateway.call import Call, RecordedReply
+from populace.agents.endpoint.response import ModelResponse
+from populace.agents.gateway.call import Call
 from populace.sim.runfile.job_rows import MarkerRow
 from populace.sim.runfile.ledger import RunLedger
 from populace.sim.runfile.runlog import RunLog
@@ -30,7 +31,7 @@ def test_answers_of_the_unfinished_step_are_recalled(
     log.submit([call(number=1), step(1), call(number=2, raw="paid")])
     with reopened(log) as again:
         ledger = RunLedger(again)
-        assert ledger.recall(call(number=2).key) == RecordedReply("paid", "stop")
+        assert ledger.recall(call(number=2).key) == ModelResponse("paid", "stop")
 
 
 def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall) -> None:
@@ -39,13 +40,13 @@ def test_answers_of_the_unfinished_hop_are_recalled(log: RunLog, call: MakeCall)
     log.submit([*paid, MarkerRow("growth", 0, 0, 1, 0, None, "{}", now, now, "a")])
     with reopened(log) as again:
         ledger = RunLedger(again)
-        assert ledger.recall(paid[1].key) == RecordedReply("hop 1", "stop")
+        assert ledger.recall(paid[1].key) == ModelResponse("hop 1", "stop")
 
 
 def test_hop_zero_is_unfinished_without_a_marker(log: RunLog, call: MakeCall) -> None:
     log.submit([call(phase="growth", number=0, raw="a person")])
     with reopened(log) as again:
-        assert RunLedger(again).recall(call(phase="growth", number=0).key) == RecordedReply("a person", "stop")
+        assert RunLedger(again).recall(call(phase="growth", number=0).key) == ModelResponse("a person", "stop")
 
 
 def test_what_was_not_answered_is_not_recalled(log: RunLog, call: MakeCall) -> None:
@@ -57,7 +58,7 @@ def test_what_was_not_answered_is_not_recalled(log: RunLog, call: MakeCall) -> N
 def test_of_two_answers_to_one_request_the_later_stands(log: RunLog, call: MakeCall) -> None:
     log.submit([call(raw="{"), replace(call(raw="{}"), attempt=2)])
     with reopened(log) as again:
-        assert RunLedger(again).recall(call().key) == RecordedReply("{}", "stop")
+        assert RunLedger(again).recall(call().key) == ModelResponse("{}", "stop")
 
 
 def test_another_request_is_not_answered(log: RunLog, call: MakeCall) -> None:
@@ -71,15 +72,15 @@ def test_answers_are_recalled_of_the_owners_that_are_worked_on(log: RunLog, call
     with reopened(log) as again:
         ledger = RunLedger(again)
         ledger.prepare("step", 1, ["ada"])
-        assert (ledger.recall(call("ada").key), ledger.recall(call("ben").key)) == (RecordedReply("a", "stop"), None)
+        assert (ledger.recall(call("ada").key), ledger.recall(call("ben").key)) == (ModelResponse("a", "stop"), None)
         ledger.prepare("step", 1)
-        assert ledger.recall(call("ben").key) == RecordedReply("b", "stop")
+        assert ledger.recall(call("ben").key) == ModelResponse("b", "stop")
 
 
 def test_answers_of_another_job_are_not_recalled(log: RunLog, call: MakeCall) -> None:
     log.submit([call(), replace(call(raw="another"), job=2)])
     with reopened(log) as again:
-        assert RunLedger(again).recall(call().key) == RecordedReply("{}", "stop")
+        assert RunLedger(again).recall(call().key) == ModelResponse("{}", "stop")
 
 
 def test_paths_are_kept_for_the_reader(path: Path, log: RunLog) -> None:
