@@ -18,8 +18,9 @@ from pathlib import Path
 from langchain_core.embeddings import Embeddings
 
 from ...core.errors import SetupError, parameter
-from ..endpoint.addresses import address_of, api_key, check_address, check_allowed, public_address
+from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
+from ..endpoint.local_server import PATIENCE, LocalServer
 from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
@@ -27,8 +28,6 @@ from .vectors import VectorReply, VectorSource, as_vector
 #: A model with the dimensions that its vectors are to have.
 _SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
 _WORDLLAMA = "wordllama"
-#: Seconds for a call of a model on this machine: it may have to be loaded first.
-_LOCAL_PATIENCE = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
     if provider == "gguf" and served.strip():
         return _gguf(model, served.strip())
     if model == _WORDLLAMA:
-        return EmbeddingHandle(model, _WordLlama(), at_once=1, patience=_LOCAL_PATIENCE)
+        return EmbeddingHandle(model, _WordLlama(), at_once=1, patience=PATIENCE)
     raise SetupError(
         f"There is no embedding model named {model!r}; write wordllama, openai:MODEL, with MODEL as the endpoint calls "
         "it, or gguf:PATH, with the path of a model's GGUF file."
@@ -120,32 +119,24 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
         check_address(given, named="embeddings_url")
     key = api_key(given, named="embeddings_url")
     check_allowed(name, given)
-    # langchain-openai takes seconds to import: only for such models.
-    from ..endpoint.chat_openai import DEFAULT_BASE_URL, httpx_clients
-    from .openai import LeanOpenAIEmbeddings
+    # aiohttp is imported for such models only.
+    from ..endpoint.http_client import HttpConnection
+    from .openai import EndpointVectors
 
-    address = given or DEFAULT_BASE_URL
+    address = (given or DEFAULT_BASE_URL).rstrip("/")
     sized = _SIZED.fullmatch(served)
-    source = LeanOpenAIEmbeddings(
-        model=sized[1] if sized else served,
-        dimensions=int(sized[2]) if sized else None,
-        openai_api_base=address,
-        openai_api_key=key,
-        request_timeout=timeout,
-        **httpx_clients(),
-    )
-    return EmbeddingHandle(name, source, public_address(address))
+    parameters = {"model": sized[1], "dimensions": int(sized[2])} if sized else {"model": served}
+    connection = HttpConnection(address, key=key.get_secret_value(), timeout=timeout)
+    return EmbeddingHandle(name, EndpointVectors(connection, parameters), public_address(address))
 
 
 def _gguf(name: str, path: str) -> EmbeddingHandle:
-    from ..endpoint.local_server import LocalServer
 
-    # What is wrong with the file is said before langchain-openai takes its seconds to import.
+    from .openai import EndpointVectors
+
     server = LocalServer(Path(path).expanduser(), embeddings=True)
-    from .openai import GgufEmbeddings
-
-    source = GgufEmbeddings.over(server, timeout=_LOCAL_PATIENCE)
-    return EmbeddingHandle(name, source, at_once=server.slots, patience=_LOCAL_PATIENCE)
+    source = EndpointVectors(server, {"model": server.path.name})
+    return EmbeddingHandle(name, source, at_once=server.slots, patience=PATIENCE)
 
 
 def _own(embeddings: Embeddings) -> EmbeddingHandle:

@@ -17,6 +17,8 @@ from ...core.errors import SetupError, parameter
 
 _FORBID: Final = "POPULACE_FORBID_MODELS"
 
+#: OpenAI's own endpoint.
+DEFAULT_BASE_URL: Final = "https://api.openai.com/v1"
 #: Sent to servers of one's own when no key is set: they read none, and the client insists on one.
 _NO_KEY: Final = "none"
 

@@ -1,4 +1,4 @@
-"""langchain-openai's `ChatOpenAI` over `HttpClient`, at a fraction of its CPU; also for a model file that we serve."""
+"""langchain-openai's `ChatOpenAI` over aiohttp, at a fraction of its CPU; also for a model file that we serve."""
 
 import json
 import ssl
@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any, ClassVar
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatResult
@@ -15,13 +15,12 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 from pydantic import Field, PrivateAttr, SecretStr
 
 from ...core.model import Outcome
+from .addresses import DEFAULT_BASE_URL
 from .errors import MOST_BYTES, MOST_TOKENS, FieldReader, RequestError, parse_object
-from .http_client import HttpClient, HttpConnection, HttpReply, StreamedReply
+from .http_client import HttpConnection, HttpReply, StreamedReply
 from .local_server import LocalServer
 from .response import REASONING_FIELDS, TokenCounts, response_of
 from .silence import LONGEST_CALL, SilenceLimit
-
-DEFAULT_BASE_URL = "https://api.openai.com/v1"
 
 
 @cache
@@ -30,7 +29,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def httpx_clients() -> dict[str, Any]:
-    """Return the HTTP clients of a langchain-openai model by parameter, for calls that do not go through `HttpClient`.
+    """Return the HTTP clients of a langchain-openai model by parameter, for calls that do not go through aiohttp.
 
     The clients of langchain-openai each read all certificates of the system, which takes some 20 ms. These share
     them, and trust what aiohttp trusts.
@@ -58,8 +57,10 @@ class LeanChatOpenAI(ChatOpenAI):
 
     #: Decoded bytes of a reply that are read at most.
     max_response_bytes: int = MOST_BYTES
+    #: What serves the model where it is a file; it is then asked asynchronously only.
+    server: LocalServer | None = Field(None, exclude=True, repr=False)
 
-    _http: HttpClient | None = PrivateAttr(default=None)
+    _http: HttpConnection | None = PrivateAttr(default=None)
 
     async def _agenerate(
         self,
@@ -70,22 +71,23 @@ class LeanChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         silence = kwargs.pop("silence", None)
         payload = self.payload(messages, stop=stop, **kwargs)
+        http = await self.server.connect() if self.server else self._opened()
         if payload["stream"]:
-            posted = await self._streamed(payload, silence or SilenceLimit(self._seconds() or LONGEST_CALL))
+            posted = await self._streamed(http, payload, silence or SilenceLimit(self._seconds() or LONGEST_CALL))
         else:
-            posted = await self._opened().post("chat/completions", payload, most=self.max_response_bytes)
+            posted = await http.post("chat/completions", payload, most=self.max_response_bytes)
         result = self.read(posted.reply)
         result.llm_output = {**(result.llm_output or {}), "rate_limits": posted.rate_limits}
         return result
 
-    async def _streamed(self, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:
+    async def _streamed(self, http: HttpConnection, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:
         streamed = StreamedReply(self.max_response_bytes)
         try:
-            return await self._opened().stream("chat/completions", payload, streamed, silence)
+            return await http.stream("chat/completions", payload, streamed, silence)
         except RequestError as fault:
             if streamed.pieces:
                 with suppress(RequestError):
-                    fault.partial = response_of(self.read(parse_object(self._opened().redact(streamed.body()))))
+                    fault.partial = response_of(self.read(parse_object(http.redactor.redact_body(streamed.body()))))
             raise
 
     def payload(self, messages: list[BaseMessage], *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -121,18 +123,20 @@ class LeanChatOpenAI(ChatOpenAI):
         return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds() or 120.0, whole=whole)
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections and end the server. The next call opens new ones."""
         if self._http is not None:
             await self._http.aclose()
+        if self.server is not None:
+            await self.server.aclose()
 
     @property
     def _base_url(self) -> str:
         return (self.openai_api_base or DEFAULT_BASE_URL).rstrip("/")
 
-    def _opened(self) -> HttpClient:
+    def _opened(self) -> HttpConnection:
         http = self._http  # a private attribute of a pydantic model takes its time
         if http is None:
-            http = self._http = HttpClient(self._base_url, key=self._key(), timeout=self._seconds())
+            http = self._http = HttpConnection(self._base_url, key=self._key(), timeout=self._seconds())
         return http
 
     def _key(self) -> str:
@@ -216,55 +220,3 @@ def _content_of(message: dict[str, Any]) -> str | list[Any] | None:
         return content
     detail = f"The endpoint's message holds {type(content).__name__} in place of text."
     raise RequestError(Outcome.SERVER_ERROR, detail, status=200)
-
-
-class GgufChat(LeanChatOpenAI):
-    """Asks the model that a `LocalServer` serves. Asynchronous only."""
-
-    server: LocalServer = Field(exclude=True, repr=False)
-
-    @classmethod
-    def over(cls, server: LocalServer, *, timeout: float) -> "GgufChat":
-        """Build the chat model of a server that is not started yet. `timeout` is in seconds per call."""
-        # The address is that of the first start; until then it leads nowhere.
-        return cls(
-            server=server,
-            model=server.path.name,
-            base_url="http://127.0.0.1",
-            api_key=SecretStr("none"),
-            timeout=timeout,
-            **httpx_clients(),
-        )
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        await self._move(await self.server.started())
-        return await super()._agenerate(messages, stop, run_manager, **kwargs)
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        # What LangChain expects of a model without a synchronous call: the server is started in the running event loop.
-        raise NotImplementedError("A model in a GGUF file is asked asynchronously: use ainvoke.")
-
-    async def aclose(self) -> None:
-        """Close the connections and end the server. The next call starts another one."""
-        await super().aclose()
-        await self.server.aclose()
-
-    async def _move(self, address: str) -> None:
-        """Send calls to another address from now on, since each start of the server has its own port."""
-        if address != self.openai_api_base:
-            self.openai_api_base = address
-            http, self._http = self._http, None
-            if http is not None:
-                await http.aclose()

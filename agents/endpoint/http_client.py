@@ -1,4 +1,4 @@
-"""HTTP to one endpoint: its connections, and a client that posts JSON and gives JSON or a `RequestError`."""
+"""HTTP to one endpoint: its connections, over which JSON is posted, and which give JSON or a `RequestError`."""
 
 import asyncio
 import json
@@ -289,14 +289,23 @@ class HttpConnection:
             headers = response.headers
         return self.read(body, headers)
 
-    async def stream(self, path: str, streamed: StreamedReply, silence: SilenceLimit, **content: Any) -> "HttpReply":
+    async def post(self, path: str, payload: Mapping[str, Any], *, most: int = MOST_BYTES) -> "HttpReply":
+        """Return the endpoint's reply, of up to `most` bytes, to one request at `path` (`chat/completions`).
+
+        Raises `RequestError` for any other.
+        """
+        return await self.exchange("POST", path, most=most, data=_json(payload))
+
+    async def stream(
+        self, path: str, payload: Mapping[str, Any], streamed: StreamedReply, silence: SilenceLimit
+    ) -> "HttpReply":
         """Return the endpoint's reply to a request for a stream, whether it sends one or not.
 
         `silence` ends the call. Raises `RequestError` for any other reply. `streamed` then holds what had come.
         """
         headers: Mapping[str, str] = {}
         try:
-            async with silence, self.response("POST", path, timeout=self._unbounded, **content) as response:
+            async with silence, self.response("POST", path, timeout=self._unbounded, data=_json(payload)) as response:
                 headers = response.headers
                 if response.content_type != "text/event-stream":
                     body = await _read_body(response, streamed.most)
@@ -442,32 +451,3 @@ class HttpReply:
 
     reply: dict[str, Any]
     rate_limits: RateLimitHeaders | None
-
-
-class HttpClient:
-    """One endpoint. Bounds nothing and repeats nothing: that is the gateway's."""
-
-    def __init__(self, base_url: str, *, key: str = "", timeout: float | None = 120.0) -> None:
-        """Take `timeout` in seconds for a whole exchange, or None if the caller sets a limit itself."""
-        self._connection = HttpConnection(base_url, key=key, timeout=timeout)
-
-    async def post(self, path: str, payload: Mapping[str, Any], *, most: int = MOST_BYTES) -> HttpReply:
-        """Return the endpoint's reply, of up to `most` bytes, to one request at `path` (`chat/completions`).
-
-        Raises `RequestError` for any other.
-        """
-        return await self._connection.exchange("POST", path, most=most, data=_json(payload))
-
-    async def stream(
-        self, path: str, payload: Mapping[str, Any], streamed: StreamedReply, silence: SilenceLimit
-    ) -> HttpReply:
-        """Return the reply to a request for a stream, as `HttpConnection.stream` does."""
-        return await self._connection.stream(path, streamed, silence, data=_json(payload))
-
-    def redact(self, body: bytes) -> bytes:
-        """Return a body without the keys of this endpoint."""
-        return self._connection.redactor.redact_body(body)
-
-    async def aclose(self) -> None:
-        """Close the connections. The next call opens new ones."""
-        await self._connection.aclose()

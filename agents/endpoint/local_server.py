@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread, Timer
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from ...core.errors import EndpointError, SetupError, install_extra
 from .llama_process import LISTENING
+
+if TYPE_CHECKING:
+    from .http_client import HttpConnection
 
 # The package gguf reads the vocabulary as well, which takes 6.5 s for 128,000 tokens, and .4 s to import.
 _MAGIC = b"GGUF"
@@ -140,6 +143,9 @@ CONTEXT = 32_768
 #: Tokens of a slot for embeddings, which are worked on in one piece.
 _TEXT = 2_048
 
+#: Seconds for a call of a model on this machine: it may have to be loaded first, and it costs nothing.
+PATIENCE = 1800.0
+
 #: How much of what the server says is kept.
 _LINES = 50
 
@@ -173,6 +179,7 @@ class LocalServer:
         self._command = _command(path, header, self.slots, embeddings=embeddings)
         self._start_within = start_within
         self._running: _Running | None = None
+        self._connection: HttpConnection | None = None
 
     @property
     def pid(self) -> int | None:
@@ -192,8 +199,24 @@ class LocalServer:
             raise EndpointError(str(address))
         return f"{address}/v1"
 
+    async def connect(self) -> "HttpConnection":
+        """Return the connections to the server, which the first call starts.
+
+        Raises `EndpointError` if it could not be started.
+        """
+        from .http_client import HttpConnection
+
+        address = await self.started()
+        if self._connection is None or self._connection.endpoint != address:
+            before, self._connection = self._connection, HttpConnection(address, timeout=PATIENCE)
+            if before is not None:
+                await before.aclose()
+        return self._connection
+
     async def aclose(self) -> None:
-        """End the server if it runs. The next call starts another one."""
+        """Close the connections and end the server if it runs. The next call starts another one."""
+        if self._connection is not None:
+            await self._connection.aclose()
         running, self._running = self._running, None
         if running is not None:
             await asyncio.to_thread(running.stop)

@@ -19,10 +19,11 @@ from langchain_core.messages import AIMessage, BaseMessage, UsageMetadata
 from langchain_core.messages.ai import add_usage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from pydantic import SecretStr
 
 from ...core.errors import SetupError
 from ...core.model import Outcome
-from .addresses import address_of, api_key, check_address, check_allowed, public_address
+from .addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
 from .errors import RequestError
 
 #: What follows `procedural:`.
@@ -36,8 +37,6 @@ MODEL_NAMES: Final = {
     "human": "you: shows each request at the terminal and reads the answer",
 }
 
-#: Seconds for a call of a model on this machine: it may have to be loaded first, and it costs nothing.
-_LOCAL_PATIENCE = 1800.0
 #: Seconds for somebody at the terminal.
 _HUMAN_PATIENCE = 86_400.0
 
@@ -193,15 +192,22 @@ def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHa
         raise SetupError("The name 'gguf:' names no file; write gguf:PATH, with the path of a model's GGUF file.")
     if base_url:
         raise SetupError(f"Model {name} is served on this machine by ourselves; leave out the base URL {base_url!r}.")
-    from .local_server import LocalServer
+    from .local_server import PATIENCE, LocalServer
 
     # What is wrong with the file is said before langchain-openai takes its seconds to import.
     server = LocalServer(Path(path).expanduser())
-    from .chat_openai import GgufChat
+    from .chat_openai import LeanChatOpenAI, httpx_clients
 
-    return ModelHandle(
-        name, GgufChat.over(server, timeout=_LOCAL_PATIENCE), at_once=server.slots, patience=_LOCAL_PATIENCE
+    # It leads nowhere: each start of the server has an address of its own.
+    chat = LeanChatOpenAI(
+        model=server.path.name,
+        base_url="http://127.0.0.1",
+        api_key=SecretStr("none"),
+        timeout=PATIENCE,
+        server=server,
+        **httpx_clients(),
     )
+    return ModelHandle(name, chat, at_once=server.slots, patience=PATIENCE)
 
 
 def _own(chat: BaseChatModel) -> ModelHandle:
@@ -257,7 +263,7 @@ def _openai(name: str, served: str, base_url: str | None, timeout: float | None)
     key = api_key(given)
     check_allowed(name, given)
     # langchain-openai takes seconds to import: only for such models.
-    from .chat_openai import DEFAULT_BASE_URL, LeanChatOpenAI, httpx_clients
+    from .chat_openai import LeanChatOpenAI, httpx_clients
 
     address = given or DEFAULT_BASE_URL
     chat = LeanChatOpenAI(

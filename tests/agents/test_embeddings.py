@@ -23,7 +23,6 @@ from tiny_gguf import write_tiny_gguf
 
 from populace.agents.embedding.embedder import Batching, Embedded, Embedder, Snippet
 from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
-from populace.agents.embedding.openai import LeanOpenAIEmbeddings
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import Prices, known_prices
 from populace.agents.gateway.cache import AnswerCache
@@ -269,11 +268,13 @@ async def test_what_ones_own_embeddings_do_wrong_is_an_outcome(opened: Open, num
     assert embedded.lost["a"].outcome == outcome
 
 
-async def test_the_lean_embeddings_give_what_langchain_openais_give(openai_server: OpenAIServer) -> None:
+async def test_an_endpoint_gives_the_vectors_that_langchain_openai_gives(
+    openai_server: OpenAIServer,
+) -> None:
     options: dict[str, Any] = {"model": "m", "openai_api_base": openai_server.base_url, "openai_api_key": "key-of-ours"}
-    lean = LeanOpenAIEmbeddings(**options, dimensions=16)
+    lean = open_embedder("openai:m@16", base_url=openai_server.base_url)
     stock = OpenAIEmbeddings(**options, dimensions=16, check_embedding_ctx_length=False, max_retries=0)
-    ours, theirs = await lean.aembed_documents(TEXTS), await stock.aembed_documents(TEXTS)
+    ours, theirs = (await lean.source.vectors(TEXTS)).vectors, await stock.aembed_documents(TEXTS)
     await lean.aclose()
     await stock.async_client._client.close()
     assert np.array_equal(np.array(ours, np.float32), np.array(theirs, np.float32))

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from memory_ledger import MemoryLedger
 from tiny_gguf import CONTEXT, write_tiny_gguf
 
-from populace.agents.endpoint.chat_openai import GgufChat
+from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 from populace.agents.endpoint.local_server import SLOTS, GgufHeader, LocalServer, _Running, read_gguf
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.client import Gateway
@@ -87,7 +87,8 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def server_of(gateway: Gateway) -> LocalServer:
-    assert isinstance(gateway.model.chat, GgufChat)
+    assert isinstance(gateway.model.chat, LeanChatOpenAI)
+    assert gateway.model.chat.server
     return gateway.model.chat.server
 
 
@@ -190,7 +191,8 @@ def test_a_base_url_has_no_place_beside_a_file(tiny: Path) -> None:
 def test_opening_a_model_starts_nothing_and_the_switch_allows_it(tiny: Path) -> None:
     handle = open_model(f"gguf:{tiny}")
     assert (handle.name, handle.endpoint, handle.is_language_model) == (f"gguf:{tiny}", None, True)
-    assert isinstance(handle.chat, GgufChat)
+    assert isinstance(handle.chat, LeanChatOpenAI)
+    assert handle.chat.server
     assert handle.chat.server.pid is None
 
 

@@ -21,7 +21,7 @@ from populace.agents.endpoint.errors import (
     retry_after,
     words_of,
 )
-from populace.agents.endpoint.http_client import HttpClient
+from populace.agents.endpoint.http_client import HttpConnection
 from populace.agents.endpoint.models import open_model
 from populace.core.model import Outcome
 
@@ -66,7 +66,7 @@ async def test_a_connection_that_was_closed_while_idle_costs_no_attempt(closed: 
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        client = HttpClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+        client = HttpConnection(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
         await client.post("x", {})
         if closed == 1:
             await client.post("x", {})
@@ -191,7 +191,7 @@ async def test_a_reply_that_is_no_chat_completion_is_a_typed_fault(
 
 async def test_a_call_ends_at_its_timeout(openai_server: OpenAIServer) -> None:
     openai_server.fault("hang")
-    wire = HttpClient(openai_server.base_url, timeout=0.05)
+    wire = HttpConnection(openai_server.base_url, timeout=0.05)
     with pytest.raises(RequestError, match=r"within 0\.05 seconds") as caught:
         await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
@@ -199,7 +199,7 @@ async def test_a_call_ends_at_its_timeout(openai_server: OpenAIServer) -> None:
 
 
 async def test_nobody_at_the_address_is_unreachable(nowhere: str) -> None:
-    wire = HttpClient(nowhere)
+    wire = HttpConnection(nowhere)
     with pytest.raises(RequestError) as caught:
         await wire.post("chat/completions", {"messages": []})
     await wire.aclose()
@@ -210,7 +210,7 @@ async def test_requests_go_by_the_proxy_that_the_environment_names(
     openai_server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", openai_server.base_url.removesuffix("/v1"))
-    wire = HttpClient("http://elsewhere.example/v1", timeout=120.0)
+    wire = HttpConnection("http://elsewhere.example/v1", timeout=120.0)
     posted = await wire.post("chat/completions", {"messages": [{"role": "user", "content": "Hm?"}]})
     await wire.aclose()
     assert posted.reply["choices"]
@@ -226,7 +226,7 @@ async def test_a_redirect_is_not_followed(chat: LeanChatOpenAI, openai_server: O
 
 
 def test_a_session_is_opened_anew_after_it_was_closed(openai_server: OpenAIServer) -> None:
-    wire = HttpClient(openai_server.base_url)
+    wire = HttpConnection(openai_server.base_url)
 
     async def once() -> None:
         await wire.post("chat/completions", {"messages": [{"role": "user", "content": "Hm?"}]})
