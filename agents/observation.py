@@ -233,13 +233,12 @@ class Observation:
 
     def agent_behind(self, key: str) -> str:
         """Return the agent (or the player) with this `key`. Raises `KeyError` for an unknown key."""
-        if key == PLAYER:
-            return PLAYER
-        return next((n.agent for n in self.neighbours if n.key == key), None) or _nobody(key)
+        agents: dict[str, str] = {n.key: n.agent for n in reversed(self.neighbours)}
+        return agents[key] if key != PLAYER else PLAYER
 
     def post_behind(self, key: str) -> ShownPost:
         """Return the post with this `key`. Raises `KeyError` for an unknown key."""
-        return next((one for one in self.posts if one.key == key), None) or _no_post(key)
+        return {one.key: one for one in reversed(self.posts)}[key]
 
     def called(self, key: str) -> str:
         """Return how the agent refers to the one with this `key`. Keys change from step to step, but this does not."""
@@ -366,14 +365,6 @@ class Observation:
 def _attribute(text: str) -> str:
     """Return a text as the value of a tag's attribute, which nothing in it can close."""
     return " ".join(text.replace('"', "'").replace("<", "").replace(">", "").split())
-
-
-def _nobody(key: str) -> str:
-    raise KeyError(key)
-
-
-def _no_post(key: str) -> ShownPost:
-    raise KeyError(key)
 
 
 def _listed(section: str, items: Sequence[str], most: int) -> str:

@@ -20,7 +20,7 @@ from langchain_core.embeddings import Embeddings
 from ...core.errors import SetupError, parameter
 from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
-from ..endpoint.local_server import PATIENCE, LocalServer
+from ..endpoint.local_server import PATIENCE, SLOTS, LocalServer
 from ..gateway.budget import Prices
 from ..gateway.limits import Limits
 from .vectors import VectorReply, VectorSource, as_vector
@@ -136,7 +136,7 @@ def _gguf(name: str, path: str) -> EmbeddingHandle:
 
     server = LocalServer(Path(path).expanduser(), embeddings=True)
     source = EndpointVectors(server, {"model": server.path.name})
-    return EmbeddingHandle(name, source, at_once=server.slots, patience=PATIENCE)
+    return EmbeddingHandle(name, source, at_once=SLOTS, patience=PATIENCE)
 
 
 def _own(embeddings: Embeddings) -> EmbeddingHandle:

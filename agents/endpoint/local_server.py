@@ -134,7 +134,7 @@ def _sane(count: int) -> int:
     return count
 
 
-#: Requests that a server works on at once; more would be slower each, and take memory.
+#: Requests that a server works on at once, and further ones wait in it; more would be slower each, and take memory.
 SLOTS = 8
 
 #: Tokens of context that the slots share: 4 GB for a model of 8 billion parameters (128 KiB a token).
@@ -159,9 +159,7 @@ class LocalServer:
     It ends with this process, however that ends. One that crashes is started again by the next call.
     """
 
-    def __init__(
-        self, path: Path, *, max_in_flight: int = SLOTS, embeddings: bool = False, start_within: float = 900.0
-    ) -> None:
+    def __init__(self, path: Path, *, embeddings: bool = False, start_within: float = 900.0) -> None:
         """Prepare the server without starting it.
 
         `embeddings` serves embeddings instead of chat. `start_within` is in seconds. Raises `SetupError` if the extra
@@ -174,9 +172,7 @@ class LocalServer:
                 f"install it with {install_extra('local')}."
             )
         self.path = path
-        #: Calls that are worked on at once; further ones wait in the server.
-        self.slots = max(1, min(max_in_flight, SLOTS))
-        self._command = _command(path, header, self.slots, embeddings=embeddings)
+        self._command = _command(path, header, embeddings=embeddings)
         self._start_within = start_within
         self._running: _Running | None = None
         self._connection: HttpConnection | None = None
@@ -222,11 +218,11 @@ class LocalServer:
             await asyncio.to_thread(running.stop)
 
 
-def _command(path: Path, header: GgufHeader, slots: int, *, embeddings: bool) -> list[str]:
-    share = min(CONTEXT // slots, _TEXT) if embeddings else CONTEXT // slots
+def _command(path: Path, header: GgufHeader, *, embeddings: bool) -> list[str]:
+    share = min(CONTEXT // SLOTS, _TEXT) if embeddings else CONTEXT // SLOTS
     context = min(share, header.context or share)
     # -P: nothing in the folder that we happen to be in is imported instead of a library.
-    command = [sys.executable, "-P", "-m", f"{__package__}.llama_process", str(path), str(slots), str(context)]
+    command = [sys.executable, "-P", "-m", f"{__package__}.llama_process", str(path), str(SLOTS), str(context)]
     if embeddings:
         command += ["--embeddings", *([] if header.has_pooling else ["--mean"])]
     return command

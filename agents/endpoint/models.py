@@ -192,7 +192,7 @@ def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHa
         raise SetupError("The name 'gguf:' names no file; write gguf:PATH, with the path of a model's GGUF file.")
     if base_url:
         raise SetupError(f"Model {name} is served on this machine by ourselves; leave out the base URL {base_url!r}.")
-    from .local_server import PATIENCE, LocalServer
+    from .local_server import PATIENCE, SLOTS, LocalServer
 
     # What is wrong with the file is said before langchain-openai takes its seconds to import.
     server = LocalServer(Path(path).expanduser())
@@ -207,7 +207,7 @@ def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHa
         server=server,
         **httpx_clients(),
     )
-    return ModelHandle(name, chat, at_once=server.slots, patience=PATIENCE)
+    return ModelHandle(name, chat, at_once=SLOTS, patience=PATIENCE)
 
 
 def _own(chat: BaseChatModel) -> ModelHandle:

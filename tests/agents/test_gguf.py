@@ -196,12 +196,6 @@ def test_opening_a_model_starts_nothing_and_the_switch_allows_it(tiny: Path) -> 
     assert handle.chat.server.pid is None
 
 
-@local
-@pytest.mark.parametrize(("wanted", "slots"), [(1, 1), (3, 3), (64, SLOTS)])
-def test_there_are_as_many_slots_as_calls_in_flight_up_to_a_bound(tiny: Path, wanted: int, slots: int) -> None:
-    assert LocalServer(tiny, max_in_flight=wanted).slots == slots
-
-
 # The server
 
 
