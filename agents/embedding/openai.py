@@ -42,7 +42,7 @@ class EndpointVectors:
         return VectorReply(
             vectors=_vectors(posted.reply),
             input_tokens=tokens,
-            rate_limits=posted.rate_limits,
+            rate_limit_wait=posted.rate_limit_wait,
             invalid_fields=tuple(fields.invalid),
         )
 

@@ -77,7 +77,7 @@ class LeanChatOpenAI(ChatOpenAI):
         else:
             posted = await http.post("chat/completions", payload, most=self.max_response_bytes)
         result = self.read(posted.reply)
-        result.llm_output = {**(result.llm_output or {}), "rate_limits": posted.rate_limits}
+        result.llm_output = {**(result.llm_output or {}), "rate_limit_wait": posted.rate_limit_wait}
         return result
 
     async def _streamed(self, http: HttpConnection, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:

@@ -21,7 +21,7 @@ from ...core.inputs import MOST_LEVELS, is_too_deep
 from ...core.model import Outcome
 from .addresses import KeyRedactor, is_loopback, public_address
 from .errors import MOST_BYTES, RequestError, check_for_error, error_of_status, parse_object, too_large, words_of
-from .response import LOOP, REASONING_FIELDS, RateLimitHeaders, read_rate_limits
+from .response import LOOP, REASONING_FIELDS, rate_limit_wait
 from .silence import SilenceLimit
 
 _TEXTS = ("content", "refusal", *REASONING_FIELDS)
@@ -337,7 +337,7 @@ class HttpConnection:
         """
         reply = parse_object(self.redactor.redact_body(body))
         check_for_error(reply, key=self.key)
-        return HttpReply(reply, read_rate_limits(headers))
+        return HttpReply(reply, rate_limit_wait(headers))
 
     @asynccontextmanager
     async def response(
@@ -447,7 +447,7 @@ def _json(payload: Mapping[str, Any]) -> aiohttp.BytesPayload:
 
 @dataclass(frozen=True, slots=True)
 class HttpReply:
-    """What came back: a JSON object that holds no error, and what its headers say of rate limits."""
+    """What came back: a JSON object that holds no error, and the seconds until a rate limit that is spent has more."""
 
     reply: dict[str, Any]
-    rate_limits: RateLimitHeaders | None
+    rate_limit_wait: float

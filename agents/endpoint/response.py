@@ -57,26 +57,17 @@ _SPANS = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 REASONING_FIELDS = ("reasoning_content", "reasoning")
 
 
-@dataclass(frozen=True, slots=True)
-class RateLimitHeaders:
-    """What is left of a rate limit, and the seconds until there is more of it."""
+def rate_limit_wait(headers: Mapping[str, str]) -> float:
+    """Return the seconds until there is more of what is spent, by `x-ratelimit-remaining-*` and `x-ratelimit-reset-*`.
 
-    #: True when not one more request, or no token, is left.
-    is_spent: bool
-    wait: float
-
-
-def read_rate_limits(headers: Mapping[str, str]) -> RateLimitHeaders | None:
-    """Read the `x-ratelimit-remaining-*` and `x-ratelimit-reset-*` headers. Return None if there are none."""
+    Return 0 if a request and a token are left, or nothing is said of them.
+    """
     waits = [
         _seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
         for kind in ("requests", "tokens")
         if _is_zero(headers.get(f"x-ratelimit-remaining-{kind}"))
     ]
-    if waits:
-        return RateLimitHeaders(is_spent=True, wait=max(waits))
-    known = any(f"x-ratelimit-remaining-{kind}" in headers for kind in ("requests", "tokens"))
-    return RateLimitHeaders(is_spent=False, wait=0.0) if known else None
+    return max(waits, default=0.0)
 
 
 def _is_zero(number: str | None) -> bool:
@@ -121,8 +112,8 @@ class ModelResponse:
     cached_tokens: int | None = None
     #: What a reasoning model thought before it answered; never a part of `raw`.
     reasoning: str | None = None
-    #: What the endpoint says of its rate limits, if it does.
-    rate_limits: RateLimitHeaders | None = None
+    #: Seconds until there is more of a rate limit that is spent; 0 where none is.
+    rate_limit_wait: float = 0.0
     #: Calls of tools: a JSON list of pairs of a name and arguments, themselves JSON; empty where there are none.
     tool_calls: str = ""
     #: Fields beside the text whose value had the wrong type or was out of range, and which are unknown therefore.
@@ -218,7 +209,7 @@ def response_of(result: ChatResult) -> ModelResponse:
         reasoning_tokens=tokens.reasoning,
         cached_tokens=tokens.cached,
         reasoning=_encodable(reasoning) or None,
-        rate_limits=output.get("rate_limits"),
+        rate_limit_wait=output.get("rate_limit_wait", 0.0),
         tool_calls=_encodable(output.get("tool_calls", "")),
         invalid_fields=tuple(invalid),
     )

@@ -20,7 +20,7 @@ from statistics import median
 from ...core.errors import PausedError
 from ...core.model import Outcome
 from ..endpoint.errors import RequestError
-from ..endpoint.response import ModelResponse, RateLimitHeaders
+from ..endpoint.response import ModelResponse
 from .limits import RateLimiter, TokenEstimate
 from .outage import Outage
 
@@ -223,13 +223,12 @@ class EndpointState:
         self.throughput.end(slot, now, self.in_flight)
         self._live.discard(slot)
 
-    def answered(self, slot: Slot, now: float, rate_limits: RateLimitHeaders | None) -> None:
+    def answered(self, slot: Slot, now: float, rate_limit_wait: float) -> None:
         """Learn from an answer. Call this before the slot is released."""
         self._missed = self._times_out = self._spared = 0
         self._recent.append((slot.width, True))
         self.throughput.answered(now - slot.started)
-        if rate_limits is not None and rate_limits.is_spent:
-            self._pause(now, rate_limits.wait)
+        self._pause(now, rate_limit_wait)
         # An answer from before the last burst, or while slots were free, does not show that more calls would succeed.
         if self._level < self._most and slot.bursts == self._bursts and self.in_flight >= self.limit:
             slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
@@ -393,7 +392,7 @@ class ConcurrencyLimiter:
         self._first = None
         self.outage.answered(slot.started)
         slot.used = self._rate_limiter.used_by(slot.estimate, response)
-        slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limits)
+        slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limit_wait)
 
     def failed(self, slot: Slot, fault: RequestError, request: str = "") -> None:
         """Learn from a fault that a request met. Call this before `release`."""

@@ -5,7 +5,7 @@ from asking import Open, ask
 from openai_server import OpenAIServer
 from quick_time import in_no_time, seconds
 
-from populace.agents.endpoint.response import ModelResponse, RateLimitHeaders, read_rate_limits
+from populace.agents.endpoint.response import ModelResponse, rate_limit_wait
 from populace.agents.gateway.concurrency import ConcurrencyLimiter
 from populace.agents.gateway.limits import TokenEstimate
 
@@ -15,7 +15,7 @@ from populace.agents.gateway.limits import TokenEstimate
 )
 def test_the_wait_is_read_however_it_is_written(span: str, wait: float) -> None:
     headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": span}
-    assert read_rate_limits(headers) == RateLimitHeaders(is_spent=True, wait=wait)
+    assert rate_limit_wait(headers) == wait
 
 
 def test_the_longer_of_two_waits_counts() -> None:
@@ -25,24 +25,22 @@ def test_the_longer_of_two_waits_counts() -> None:
         "x-ratelimit-remaining-tokens": "0",
         "x-ratelimit-reset-tokens": "5s",
     }
-    assert read_rate_limits(headers) == RateLimitHeaders(is_spent=True, wait=5.0)
+    assert rate_limit_wait(headers) == 5.0
 
 
 def test_what_is_left_asks_for_no_wait() -> None:
-    assert read_rate_limits(
-        {"x-ratelimit-remaining-tokens": "17", "x-ratelimit-reset-tokens": "5s"}
-    ) == RateLimitHeaders(False, 0.0)
+    assert rate_limit_wait({"x-ratelimit-remaining-tokens": "17", "x-ratelimit-reset-tokens": "5s"}) == 0.0
 
 
 def test_no_headers_say_nothing() -> None:
-    assert read_rate_limits({"Content-Type": "application/json"}) is None
+    assert rate_limit_wait({"Content-Type": "application/json"}) == 0.0
 
 
 def test_a_rate_limit_that_is_used_up_is_waited_for() -> None:
     async def second_start() -> float:
         limiter = ConcurrencyLimiter(8)
         slot = await limiter.acquire(TokenEstimate())
-        limiter.answered(slot, ModelResponse("{}", "stop", rate_limits=RateLimitHeaders(is_spent=True, wait=7.0)))
+        limiter.answered(slot, ModelResponse("{}", "stop", rate_limit_wait=7.0))
         limiter.release(slot)
         await limiter.acquire(TokenEstimate())
         return seconds()
