@@ -116,8 +116,6 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self.scenario, self.seed, self.path = scenario, config.seed, Path(out)
         self.steps_wanted = self.config.steps if scenario.takes_steps else 0
         self.state = SocietyState(scenario, seed=config.seed, judges=config.growth.judges(self.path))
-        #: What the sources of texts passed over, in words; empty where nothing.
-        self.passed_over = ""
         self._source, self._executor, self._repeat = source, executor, repeat
         self._progress = progress
         self._error: BaseException | None = None
@@ -360,7 +358,6 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         recorded = source if self._repeat is not None and isinstance(source, list) else None
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source, recorded=recorded)
         population = self.engine.call(job.run)
-        self.passed_over = job.passed_over
         return population.graph() if self.scenario.takes_steps else PersonaGraph({}, ())
 
     def _catch_up(self) -> None:

@@ -89,16 +89,11 @@ class JobEstimate:
 
     purposes: tuple[Purpose, ...]
     total: Purpose
-    #: The total as known without a sample.
-    computed: Purpose
-    people: int
     models: Models
-    #: People and steps of the dry run.
+    #: People, or what else its items are, and steps of the dry run.
     dry_run: tuple[int, int] = (0, 0)
     #: The calls of the sample; None without one.
     sample: DryRun | None = None
-    #: What `people` and the dry run count.
-    counts: str = "people"
     #: What the numbers are based on, in sentences.
     notes: tuple[str, ...] = ()
 
@@ -204,7 +199,6 @@ class Estimator(ABC):
         """Estimate the job. Raises `RunError` if the sample brings no answer."""
         counted = self.count()
         computed = [self._compute(name, counted) for name in counted.dry_run.purposes]
-        computed_total = add_purposes(TOTAL, computed)
         size = self._size(counted, computed)
         sample = self._ask(size, computed) if size else None
         known, parts = {one.name: one for one in computed}, dict[str, Part]()
@@ -223,20 +217,14 @@ class Estimator(ABC):
         unreached = [one for one in purposes if one.name not in parts]
         # The total of parts is narrower than the sum of their intervals.
         reached = add_purposes(TOTAL, [known[name] for name in parts])
-        total = (
-            add_purposes(TOTAL, [predict_purpose(reached, list(parts.values())), *unreached])
-            if parts
-            else computed_total
-        )
+        predicted = [predict_purpose(reached, list(parts.values()))] if parts else []
+        total = add_purposes(TOTAL, [*predicted, *unreached])
         return JobEstimate(
             tuple(purposes),
             total,
-            computed_total,
-            self.whole,
             self.models,
             (counted.dry_run.people, counted.dry_run.steps),
             sample,
-            self.counts,
             tuple(self._describe(counted, sample, total, unreached)),
         )
 

@@ -41,12 +41,12 @@ from ..seeds import rng_for
 from .settings import (
     Growth,
     GrowthSource,
-    Inference,
     NeighbourhoodRequest,
     NextPassage,
-    RelativesWork,
     SourceSampler,
     asked_before,
+    find_relatives,
+    infer,
     skipped_rows,
 )
 from .stored import persona_rows, reopen_hops, stored_population, weighting_rows
@@ -236,13 +236,11 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
 
     def __init__(self, context: GrowthContext, sampler: SourceSampler, source: object) -> None:
         super().__init__(context, 0, per_question=context.growth.per_passage)
-        self.work = Inference(context.growth, context.seed)
+        self.work = partial(infer, context.growth, context.seed)
         self._sampler = sampler
         self._source = source
         self._has_ended = False
         self._reasons: list[str] = []
-        #: What the sources passed over, in words; empty where nothing.
-        self.passed_over = ""
 
     def begin(self, chunks: Chunks) -> None:
         """Find the passages after those that were asked about."""
@@ -271,7 +269,6 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
 
     def _pass_over(self, chunks: Chunks) -> None:
         skips = self._source.skips  # type: ignore[attr-defined]  # of sources
-        self.passed_over = skips.summary()
         # Where a part is drawn, all was read before, and what was passed over noted.
         if self._context.growth.agents is None:
             self._collected.derived += skipped_rows(chunks.chunk, [*self._passages.rest, *skips.take()])
@@ -311,7 +308,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
     ) -> None:
         """Prepare a hop. `plan` returns the personas to ask about in a round, and never one that was chosen before."""
         super().__init__(context, hop, per_question=fan_out)
-        self.work = RelativesWork(context.growth, context.seed, hop, fan_out)
+        self.work = partial(find_relatives, context.growth, context.seed, hop, fan_out)
         self._rounds = rounds
         self._plan = plan
         self._waiting = deque[rows.FrontierRow]()
@@ -424,8 +421,6 @@ class GrowthJob:
         self._extended = next(iter(engine.log.rows(rows.GrowthExtensionRow, _LATEST_EXTENSION)), None)
         extension = self._extended.extension if self._extended else 0
         self._context = GrowthContext(engine, growth, self._population, seed, extension)
-        #: What the sources passed over in this session, in words; empty where nothing.
-        self.passed_over = ""
 
     async def run(self) -> Population:
         """Grow to the last hop and return all personas. Raises `RunError` if none could be grown."""
@@ -476,9 +471,7 @@ class GrowthJob:
         if isinstance(source, Hub):
             await run_phase(self._engine, ReadingPhase(self._context, source, sampler))
             return
-        phase = TextPhase(self._context, sampler, source)
-        await run_phase(self._engine, phase)
-        self.passed_over = phase.passed_over
+        await run_phase(self._engine, TextPhase(self._context, sampler, source))
 
     async def _expand(self, hop: int) -> None:
         fan_out = self._fan_out(hop)

@@ -452,49 +452,34 @@ class NeighbourhoodRequest:
     known: tuple[Persona, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """Text-to-Persona, as growth asks for it."""
-
-    growth: Growth
-    seed: int
-
-    async def __call__(self, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
-        """Return the personas inferred from a passage."""
-        return await text_to_persona(
-            model,
-            item.passage,
-            verb=self.growth.verb,
-            granularity=self.growth.granularity,
-            count=self.growth.per_passage,
-            language=self.growth.language,
-            form=self.growth.form,
-            context=_context(self.seed, 0, item.passage.id),
-        )
+async def infer(growth: Growth, seed: int, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
+    """Return the personas inferred from a passage."""
+    return await text_to_persona(
+        model,
+        item.passage,
+        verb=growth.verb,
+        granularity=growth.granularity,
+        count=growth.per_passage,
+        language=growth.language,
+        form=growth.form,
+        context=_context(seed, 0, item.passage.id),
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class RelativesWork:
-    """Persona-to-Persona, as a hop of growth asks for it."""
-
-    growth: Growth
-    seed: int
-    hop: int
-    #: Relations asked for at each person.
-    count: int
-
-    async def __call__(self, item: NeighbourhoodRequest, model: PersonaModel) -> Answer[tuple[Relative, ...]]:
-        """Return the personas related to a persona."""
-        return await persona_to_persona(
-            model,
-            item.persona,
-            count=self.count,
-            known=list(item.known),
-            language=self.growth.language,
-            kinds=self.growth.kinds,
-            low_visibility=self.growth.low_visibility,
-            context=_context(self.seed, self.hop, item.persona.id),
-        )
+async def find_relatives(
+    growth: Growth, seed: int, hop: int, count: int, item: NeighbourhoodRequest, model: PersonaModel
+) -> Answer[tuple[Relative, ...]]:
+    """Return the personas related to a persona, `count` if the model finds as many."""
+    return await persona_to_persona(
+        model,
+        item.persona,
+        count=count,
+        known=list(item.known),
+        language=growth.language,
+        kinds=growth.kinds,
+        low_visibility=growth.low_visibility,
+        context=_context(seed, hop, item.persona.id),
+    )
 
 
 def _context(seed: int, hop: int, owner: str) -> RequestContext:

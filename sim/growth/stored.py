@@ -1,7 +1,7 @@
 """Growth as a file holds it: its people as rows and back, and asking for the same growth again, or for more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -160,25 +160,18 @@ WHERE chunk = 0 AND number >= ? AND (job, phase) IN (SELECT (job, phase) FROM ph
 _EXTENSIONS = "SELECT count(*) FROM growth_extensions"
 
 
-@dataclass(frozen=True, slots=True)
-class AskedAgain:
-    """The state of growth that is asked for again."""
-
-    #: Whether it is more than was grown, which is open again now.
-    is_more: bool
-    #: How far unfinished growth has come, in words; empty when it is finished, or going on at this moment.
-    progress: str = ""
-
-
-def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> AskedAgain:
+def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits) -> str | None:
     """Set the growth of a hub to what is asked for now, so that a resume continues with it.
+
+    Returns None for more than was grown, which is open again now. Of the same, returns how far unfinished growth has
+    come, in words; "" if it is finished, or going on at this moment.
 
     Raises what `is_more` and `extend` raise.
     """
     if is_more(path, growth, seed=seed, model=model, limits=limits):
         extend(path, growth)
-        return AskedAgain(True)
-    return AskedAgain(False, _progress(path))
+        return None
+    return _progress(path)
 
 
 def remove_unanswered(path: Path, *, is_refused: bool) -> None:

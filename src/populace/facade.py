@@ -233,8 +233,8 @@ def grow(
         if isinstance(asked["model"], str)
         else asked["model"]
     )
-    again = ask_again(path, wanted, seed=seed, model=model.name, limits=Limits.given(**asked["limits"]))
-    if not again.is_more and (stored := _StoredRun.read(path).run).status == "finished":
+    so_far = ask_again(path, wanted, seed=seed, model=model.name, limits=Limits.given(**asked["limits"]))
+    if so_far is not None and (stored := _StoredRun.read(path).run).status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return _resumed(path, GrowthOnly, asked).run()
 

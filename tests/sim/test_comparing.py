@@ -70,7 +70,7 @@ def test_two_by_one_person_are_compared_in_both_orders(sums: Path, sql: Ask) -> 
 def test_pairs_of_one_prompt_are_bounded(sums: Path, sql: Ask) -> None:
     assert compared(sums, pairs=1).outputs == PEOPLE
     told = estimate_file_job(sums, ComparingJob(ComparingSpec(rubrics=GENERAL, graders=("procedural",), pairs=2)))
-    assert (told.people, told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
+    assert (told.dry_run[0], told.calls.low) == (PEOPLE * 2, PEOPLE * 2 * 2)
 
 
 def test_a_grader_that_favours_the_first_place_is_seen(sums: Path, sql: Ask, openai_server: OpenAIServer) -> None:

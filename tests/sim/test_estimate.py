@@ -108,7 +108,6 @@ def test_a_sample_narrows_every_range_and_the_run_still_lies_in_it(tmp_path: Pat
         assert sampled.cost is not None
         assert plain.cost is not None
         assert plain.cost.low < sampled.cost.low < sampled.cost.high < plain.cost.high
-        assert sampled.computed.cost == plain.cost
         run = lived(server, tmp_path / "run.duckdb", growth)
     totals = run.sql("SELECT count(raw), sum(input_tokens), sum(output_tokens), sum(cost) FROM calls").rows[0]
     for number, span in zip(totals, (sampled.calls, sampled.input, sampled.output, sampled.cost), strict=True):

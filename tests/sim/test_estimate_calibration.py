@@ -137,4 +137,3 @@ def test_what_a_job_takes_lies_in_the_interval_that_was_told(hub: Path, tmp_path
         held = sum(taken[place] in getattr(told, name) for told, taken in found)
         # Fewer than 18 of 24 have a chance of 1 in 100 where 90 of 100 lie in the interval.
         assert held >= 18, (name, held)
-    assert all(taken[0] < told.computed.cost.high for told, taken in found if told.computed.cost)

@@ -208,9 +208,10 @@ def test_the_estimate_counts_what_is_asked(sums: Path, openai_server: OpenAIServ
     )
     calls = {one.name: (one.calls.low, one.calls.high) for one in told.purposes}
     assert calls == {"grade (grader)": (24, 24), "grade (grader-2)": (24, 24)}
-    assert (told.people, told.counts, openai_server.calls) == (12, "outputs", 0)
+    assert "of 12 outputs." in told.notes[0]
+    assert openai_server.calls == 0
     few = estimate_file_job(sums, GradingJob(spec_of(votes=3, n=4)))
-    assert (few.people, few.calls.low) == (4, 12)
+    assert (few.dry_run[0], few.calls.low) == (4, 12)
 
 
 def test_an_estimate_shows_the_grader_the_answers_that_solvers_agreed_on(sums: Path) -> None:

@@ -191,11 +191,11 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
 
     from .resume import resume
 
-    asked = ask_again(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options))
-    if asked.is_more:
+    progress = ask_again(hub, growth, seed=options["seed"], model=options["model"], limits=limits_of(options))
+    if progress is None:
         click.echo(f"{str(hub)!r} is asked for more than was grown; what is there stays.")
-    elif asked.progress:
-        click.echo(f"Resuming {str(hub)!r}, which stopped {asked.progress}.")
+    elif progress:
+        click.echo(f"Resuming {str(hub)!r}, which stopped {progress}.")
     given = {name: options[name] for name in ("base_url", "cache", "price")} | changed_limits(options)
     # The command has named the sources, which are those that the hub was grown from.
     click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)

@@ -177,7 +177,7 @@ def test_an_estimate_counts_one_request_to_a_problem(test_set: Path, made: Path)
     job = evaluation_job(problems, target="math.jsonl", solver="openai:x")
     found = estimate_file_job(Path(), job, model="openai:x", base_url="http://127.0.0.1:1/v1", sampling=Sampling(0))
     assert [(p.name, p.calls.low) for p in found.purposes] == [("solve (solver)", 4)]
-    assert found.counts == "problems"
+    assert "of 4 problems." in found.notes[0]
 
 
 def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
@@ -193,7 +193,7 @@ def test_an_estimate_of_solving_counts_by_solver(made: Path) -> None:
         ("solve (solver)", "solver", 36),
         ("solve (solver-2)", "solver-2", 36),
     }
-    assert found.people == 12
+    assert "of 12 outputs." in found.notes[0]
 
 
 def test_an_estimate_of_many_problems_is_made_of_a_few(test_set: Path, monkeypatch: pytest.MonkeyPatch) -> None:
