@@ -5,7 +5,7 @@ was asked. What was asked and answered is in `interviews` of the file beside it,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -49,22 +49,23 @@ _PREFIX = 4
 #: Agents that are named where words fit several, and characters of their descriptions.
 _SHOWN, _SHORT = 5, 70
 
-_FOUND = "SELECT a.agent, a.ordinal, p.text FROM agents AS a JOIN personas AS p ON p.id = a.agent ORDER BY a.ordinal"
+#: Those who fit in the first of these ways in which anybody does.
+_FOUND = """
+SELECT agent, ordinal, text FROM (
+    SELECT a.agent, a.ordinal, p.text, CASE
+        WHEN a.agent = $wanted THEN 1
+        WHEN a.ordinal::VARCHAR = $wanted THEN 2
+        WHEN length($wanted) >= $prefix AND starts_with(a.agent, lower($wanted)) THEN 3
+        WHEN len($words) > 0 AND list_bool_and([contains(lower(p.text), word) FOR word IN $words]) THEN 4
+    END AS way FROM agents AS a JOIN personas AS p ON p.id = a.agent
+) QUALIFY way = min(way) OVER () ORDER BY ordinal
+"""
 
 
 class InterviewReply(BaseModel):
     """What the agent answers."""
 
     answer: str = Field(min_length=1, max_length=4_000, description="The answer, in the first person.")
-
-
-@dataclass(frozen=True, slots=True)
-class FoundAgent:
-    """An agent that was asked for."""
-
-    agent: str
-    ordinal: int
-    text: str
 
 
 def interviews_path(path: Path) -> Path:
@@ -77,29 +78,23 @@ def run_path(file: Path) -> Path:
     return file.with_name(f"{file.name.removesuffix(_SUFFIX)}.duckdb")
 
 
-def find_agent(run: RunReader, wanted: str) -> FoundAgent:
-    """Find the one agent that matches `wanted`.
+def find_agent(run: RunReader, wanted: str) -> tuple[str, int, str]:
+    """Return the one agent that matches `wanted`: its id, its number and its description.
 
     Matches an id, else a place in the order of agents, else the beginning of an id, else all of the words. Raises
     `SetupError` if no agent or several agents match.
     """
-    words = wanted.lower().split()
-    people = [FoundAgent(*row) for row in run.query(_FOUND).rows]
-    found = [one for one in people if one.agent == wanted.strip()]
-    if not found and len(words) == 1 and words[0].isascii() and words[0].isdigit():
-        found = [one for one in people if one.ordinal == int(words[0])]
-    if not found and len(words) == 1 and len(words[0]) >= _PREFIX:
-        found = [one for one in people if one.agent.startswith(words[0])]
-    if not found and words:
-        found = [one for one in people if all(word in one.text.lower() for word in words)]
+    named = {"wanted": wanted.strip(), "words": wanted.lower().split(), "prefix": _PREFIX}
+    found = run.query(_FOUND, named).rows
     if len(found) == 1:
         return found[0]
     if not found:
+        ((people,),) = run.query("SELECT count(*) FROM agents").rows
         raise SetupError(
             f"No agent of the run in {str(run.path)!r} is {wanted!r}; give an id or its beginning, a number from 1 to "
-            f"{len(people)}, or words of a description."
+            f"{people}, or words of a description."
         )
-    told = "; ".join(f"{one.ordinal}: {one.text[:_SHORT]}" for one in found[:_SHOWN])
+    told = "; ".join(f"{ordinal}: {text[:_SHORT]}" for _, ordinal, text in found[:_SHOWN])
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     raise SetupError(f"{len(found)} agents fit {wanted!r}: give a number or more words. {told}{more}.")
 
@@ -134,11 +129,11 @@ def interview(
         raise SetupError(f"A question must be a text, but {blank[0]!r} was given.")
     with open_made(path) as reader:
         check_finished(path)
-        found, run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
-    kind = InterviewJob(InterviewSpec(run=run.id, agent=found.agent, interview=1, turn=1, question="?"))
+        (agent, *_), run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
+    kind = InterviewJob(InterviewSpec(run=run.id, agent=agent, interview=1, turn=1, question="?"))
     kind.open_models(interviews_path(path), options).check(options.get("limits") or Limits(), batch=False)
     file = _opened(path, run.id)
-    told = told_so_far(path, found.agent)
+    told = told_so_far(path, agent)
     number = max((row.interview for row in told), default=0) + (options.pop("anew", False) or not told)
     told = [row for row in told if row.interview == number]
     # Each question is a job, and the limits are of all that are asked now.
@@ -149,7 +144,7 @@ def interview(
         kind = InterviewJob(
             InterviewSpec(
                 run=run.id,
-                agent=found.agent,
+                agent=agent,
                 interview=number,
                 turn=len(told) + len(made) + 1,
                 question=question.strip(),

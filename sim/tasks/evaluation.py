@@ -69,23 +69,11 @@ ORDER BY ALL
 
 
 @dataclass(frozen=True, slots=True)
-class ProblemWithAnswer:
-    """A problem and its answer."""
-
-    text: str
-    answer: str
-    #: As the test set names them; None where it names none.
-    level: str | None
-    type: str | None
-    #: Where it comes from: FILE:line, or RUN#emission.
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProblemSet:
     """Problems with answers."""
 
-    problems: tuple[ProblemWithAnswer, ...]
+    #: As rows of the job that is to be done, which numbers them.
+    problems: tuple[ProblemRow, ...]
     #: Whether they are outputs of a run, whose answers are those on which solutions agree.
     is_from_run: bool
     #: Rows without a problem or an answer, of how many, and the places of the first of them.
@@ -121,7 +109,7 @@ def read_problems(path: Path, *, held_out: bool = False) -> ProblemSet:
 
 
 def _of_test_set(path: Path) -> ProblemSet:
-    found: list[ProblemWithAnswer] = []
+    found: list[ProblemRow] = []
     lacking: list[str] = []
     rows = 0
     for number, row in read_rows(path, 'write one object a line, as {"problem": "...", "answer": "..."}'):
@@ -132,7 +120,7 @@ def _of_test_set(path: Path) -> ProblemSet:
             lacking.append(source)
             continue
         level = _first(row, ("level", "difficulty"))
-        found.append(ProblemWithAnswer(text, answer, level or None, _first(row, _TYPE) or None, source))
+        found.append(ProblemRow(0, number, text, answer, level or None, _first(row, _TYPE) or None, source))
     if not found:
         raise SetupError(
             f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a "
@@ -178,19 +166,14 @@ def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
         )
     if not found:
         which = "held-out outputs" if held_out else "outputs"
-        why = f"none of its {made:,} {which} is solved"
-        if agreeing:
-            why = f"none of the {agreeing:,} {which} on whose answer two of three solutions agree is accepted"
-        elif often:
-            why = f"no two of three solutions agree on any of the {often:,} {which} that have three"
-        elif tried:
-            why = f"none of its {tried:,} solved {which} has three solutions"
         raise SetupError(
-            f"The run in {str(path)!r} holds no problem whose answer is established: {why}; solve it first with three "
-            f"solutions of each: `populace data solve {path} --samples 3`."
+            f"The run in {str(path)!r} holds no problem whose answer is established: of its {made:,} {which} {tried:,} "
+            f"are solved, {often:,} of them three times, {agreeing:,} with one answer of most, and none of these is "
+            f"accepted; solve them first, with three solutions of each: `populace data solve {path} --samples 3`."
         )
     problems = tuple(
-        ProblemWithAnswer(text, answer, None, kind, f"{path.name}#{emission}") for emission, kind, text, answer in found
+        ProblemRow(0, emission, text, answer, None, kind, f"{path.name}#{emission}")
+        for emission, kind, text, answer in found
     )
     return ProblemSet(problems, True, tried - len(found), tried, solvers=solvers, is_held_out=held_out)
 
@@ -252,7 +235,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     phase_type = EvaluationPhase
 
     #: The problems that the job begins with; none for a job that continues.
-    problems: Sequence[ProblemWithAnswer] = ()
+    problems: Sequence[ProblemRow] = ()
 
     def check(self) -> None:
         """Raise `SetupError` if answers cannot be compared, or programs cannot be run."""
@@ -269,10 +252,7 @@ class EvaluationJob(OutputJob[EvaluationSpec]):
     def fill(self, con: duckdb.DuckDBPyConnection, number: int, seed: int) -> None:
         """Write the problems."""
         Inserts(con).write(
-            [
-                ProblemRow(number, place, one.text, one.answer, one.level, one.type, one.source)
-                for place, one in enumerate(self.problems, start=1)
-            ]
+            [replace(one, job=number, problem=place) for place, one in enumerate(self.problems, start=1)]
         )
         con.execute(_ALL, {"job": number})
 

@@ -111,7 +111,7 @@ def test_agents_are_found_by_id_number_and_words(path: Path) -> None:
     with open_run(path) as run:
         for agent, ordinal, text in people(path):
             for wanted in (agent, agent[:8], str(ordinal), text.upper()):
-                assert find_agent(run, wanted).agent == agent
+                assert find_agent(run, wanted)[0] == agent
 
 
 @pytest.mark.parametrize(

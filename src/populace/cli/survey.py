@@ -153,14 +153,14 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
     from populace.sim.runfile.reader import open_made
 
     with open_made(run_path) as run:
-        found = find_agent(run, agent)
-    click.echo(visible(f"{found.ordinal}: {found.text}"))
+        agent, ordinal, text = find_agent(run, agent)
+    click.echo(visible(f"{ordinal}: {text}"))
     if questions:
         _say_recall(run_path, options)
         try:
             turns = interview(
                 run_path,
-                found.agent,
+                agent,
                 questions,
                 anew=anew,
                 model=options["model"],
@@ -173,7 +173,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
         except PausedError as error:
             raise PausedError(f"Paused. {error} What was answered is kept: ask the questions that are left.") from error
     else:
-        turns = told_so_far(run_path, found.agent)
+        turns = told_so_far(run_path, agent)
     for turn in turns:
         click.echo(visible(f"\n> {turn.question}\n{turn.answer or f'(no answer: {turn.reason})'}"))
     if not turns:
