@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import expm1, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...core.errors import SetupError, hook
 from ..mesa import Event, EventList
@@ -19,7 +19,6 @@ from ..seeds import derive_seed, rng_for
 if TYPE_CHECKING:
     from ..resident import Resident, SocietyView
     from ..runfile.runlog import RunLog
-    from ..scenario import Scenario
 
 _NEXT_TIMES = """
 SELECT agent, next_time FROM turn_times QUALIFY row_number() OVER (PARTITION BY agent ORDER BY step DESC) = 1
@@ -139,13 +138,26 @@ def by_group(groups: Mapping[str, Activation], *, others: Activation | None = No
     return _ByGroup(dict(groups), others or everybody())
 
 
+class Timed(Protocol):
+    """A scenario that is not in lock-step."""
+
+    @property
+    def time_window(self) -> float:
+        """The time over which a step holds the turns that fall due."""
+        ...
+
+    def next_turn(self, resident: "Resident", rng: random.Random) -> float:
+        """Return the time until the agent's next turn."""
+        ...
+
+
 class EventTime:
     """When each agent has its next turn, in a world that is not in lock-step; the events are kept by Mesa's scheduler.
 
     A step holds the turns that fall due at one instant, or within the scenario's `time_window` from the first of them.
     """
 
-    def __init__(self, scenario: "Scenario", society: "SocietyView", log: "RunLog") -> None:
+    def __init__(self, scenario: Timed, society: "SocietyView", log: "RunLog") -> None:
         """Schedule the turns stored in the run file. Without any, schedule the first turn of each agent."""
         self._scenario, self._society = scenario, society
         self._events = EventList()

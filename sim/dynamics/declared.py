@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...core.errors import SetupError
 from ...core.inputs import nearest
@@ -11,7 +11,6 @@ from ...personas.persona import Persona, RelationKind
 
 if TYPE_CHECKING:
     from ..resident import Resident, SocietyView
-    from .interventions import EffectLog
     from .world import World
 
 #: What rows name as the intervention for what `Scenario.resolve` changed.
@@ -129,6 +128,31 @@ class Arrival:
             )
 
 
+class LeverChanges(Protocol):
+    """What levers change of agents and ties; each change leaves a row."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether turns are independent, so that the world alone may change."""
+        ...
+
+    def tie(self, source: str, target: str, kind: RelationKind, label: str, weight: float) -> None:
+        """Add a tie, or strengthen it. Raises `ValueError` for an invalid tie."""
+        ...
+
+    def untie(self, one: str, other: str, kind: RelationKind | None) -> None:
+        """Remove the ties between two agents, of one kind or all."""
+        ...
+
+    def depart(self, agent: str) -> None:
+        """Let an agent leave."""
+        ...
+
+    def arrive(self, arrival: Arrival) -> None:
+        """Add an arrival."""
+        ...
+
+
 class Levers:
     """What an intervention's effect and `Scenario.resolve` can read and change.
 
@@ -140,7 +164,7 @@ class Levers:
         self,
         society: "SocietyView",
         residents: "Sequence[Resident]",
-        changes: "EffectLog",
+        changes: LeverChanges,
         rng: random.Random,
     ) -> None:
         self._changes = changes
