@@ -16,6 +16,7 @@ from ...core.inputs import read_head, resolve_file, shown
 from ..persona import Persona, Relation, RelationKind, content_id
 from .details import Weighting, read_details, read_stored_weighting, read_weighting
 from .file import HubFile, fold_duplicates, make_hub_schema, open_hub
+from .queries import registered
 
 if TYPE_CHECKING:
     from arro3.core import Table
@@ -180,15 +181,22 @@ def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub
 
 def _draw_in(hub: HubFile, spec: DrawSpec) -> DrawReport | None:
     """Narrow a hub to the personas drawn, without reading the others; return None if nobody is left out."""
-    from ..network.network import draw_ids
+    import numpy as np
+
+    from ..network.network import Network, draw_people, read_ties
     from ..selection.selection import narrow_to
 
-    found = draw_ids(hub, spec)
-    if found is None:
+    ties = read_ties(hub)
+    if ties.people <= spec.people:
         return None
-    ids, report = found
+    network = Network.of_pairs(ties.people, ties.source, ties.target)
+    chosen = draw_people(network, spec.people, how=spec.how, seed=spec.seed)
+    with registered(hub.con, {"code": chosen}) as codes:
+        query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
+        ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
     narrow_to(hub.con, ids)
-    return report
+    ties_kept = int((np.isin(ties.source, chosen) & np.isin(ties.target, chosen)).sum())
+    return DrawReport(spec.how, len(ids), ties.people, ties_kept, len(ties))
 
 
 def _read_people(hub: HubFile) -> tuple[Hub, Mapping[str, str]]:

@@ -18,8 +18,6 @@ from scipy.sparse.csgraph import connected_components
 
 from ...core.arrow import Floats, Ints
 from ..hub.file import HubFile, fold_duplicates
-from ..hub.queries import registered
-from ..hub.read import DrawReport, DrawSpec
 from ..persona import RelationKind
 
 #: The kinds in the order of their codes in `Ties.kind`.
@@ -389,19 +387,3 @@ def _walk_snowball(
             waiting.append(iter(rng.permutation(others[starts[person] : starts[person + 1]]).tolist()))
         if len(named) == _NAMED:
             waiting.append(known)
-
-
-def draw_ids(hub: HubFile, spec: DrawSpec) -> tuple[list[str], DrawReport] | None:
-    """Draw personas from a hub, reading only ids and ties; return None if everybody is drawn."""
-    ties = read_ties(hub)
-    if ties.people <= spec.people:
-        return None
-    network = Network.of_pairs(ties.people, ties.source, ties.target)
-    chosen = draw_people(network, spec.people, how=spec.how, seed=spec.seed)
-    with registered(hub.con, {"code": chosen}) as codes:
-        query = f"SELECT id FROM graph_people SEMI JOIN {codes} USING (code) ORDER BY code"  # noqa: S608 - our own name
-        ids = [str(persona) for (persona,) in hub.con.execute(query).fetchall()]
-    is_in = np.zeros(ties.people, np.bool_)
-    is_in[chosen] = True
-    remain = int((is_in[ties.source] & is_in[ties.target]).sum())
-    return ids, DrawReport(spec.how, len(ids), ties.people, remain, len(ties))
