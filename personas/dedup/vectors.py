@@ -4,7 +4,7 @@ Cosines are computed in one way only, so that ties are resolved alike; a cheap u
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Self
@@ -279,19 +279,18 @@ def find_similar_vectors(
     *,
     fixed: NDArray[np.bool_] | None = None,
     exact: bool | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """Find the near-duplicates among the rows of `matrix`.
 
     `fixed` rows are kept whatever they repeat. All near-duplicates are found up to `MOST_EXACT` rows, and with
     `exact=True` for any number. Above that, candidates come from a faiss index, which may miss a few in a thousand, and
-    are compared exactly. `progress` is called with the number of rows done. Raises `SetupError` for a threshold outside
+    are compared exactly. Raises `SetupError` for a threshold outside
     0 to 1, for numbers that are not finite, and if faiss is needed but not installed.
     """
     check_vectors(matrix)
     kept = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
     matcher = _VectorMatcher(matrix, kept, _search(matrix, check_cosine(threshold), exact), threshold)
-    return collect(matcher.match(), progress)
+    return collect(matcher.match())
 
 
 class SimilarVectors:

@@ -1,12 +1,13 @@
 """Judging everybody in a hub by the rules: a row for each result; only dropped personal data are lost."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import duckdb
 
 from ...core.errors import SetupError, parameter
-from ..judgement import Judge, RuleResultRow
+from ..judgement import Judge, Judgement, RuleResultRow
 from ..rules import PERSONAL_RULE, QUALITY_RULES, Policy, personal_judge, quality_judge
 from ..rules.personal import Pseudonyms
 from .file import HubFile
@@ -80,79 +81,59 @@ def judge_people(
     if personal is Policy.PSEUDONYMISE:
         check_key(hub.path, hub.con)
     pseudonyms = Pseudonyms.of(hub.path)
-    check = _RuleCheck(judge, personal, pseudonyms)
+    judged, rows, results = 0, list[RuleResultRow](), Counter[tuple[str, str]]()
+    #: The new descriptions by persona, those of them whose personal data were replaced, and who is to go.
+    texts, redacted, erased = dict[str, str](), list[str](), list[str]()
     with hub.writing() as con:
-        check.names = names_of_people(con) if personal is not None else {}
-        wanted = check.wanted | {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE}
-        found = con.cursor().execute(_UNJUDGED, wanted)
-        while people := found.fetchmany(_ROWS):
-            for person in people:
-                check.judge(*person)
-        if (check.texts or check.erased) and hub.has_agents:
+        names = names_of_people(con) if personal is not None else {}
+        for persona, text, judgement, now in _iter_judged(con, judge, personal, pseudonyms, names):
+            judged += 1
+            rows += now
+            results.update({(row.rule, row.outcome) for row in now})
+            if judgement.is_erased:
+                erased.append(persona)
+            elif judgement.persona.text != text:
+                texts[persona] = judgement.persona.text
+                if any(row.rule == PERSONAL_RULE and row.outcome == "rewritten" for row in now):
+                    redacted.append(persona)
+        if (texts or erased) and hub.has_agents:
             raise SetupError(
                 f"The people of {str(hub.path)!r} are agents of a run, whose rows refer to them; check them with "
                 f"{parameter('personal', 'keep')}, or export them to a hub first."
             )
-        rewrite_people(con, check.texts)
-        entered = erase_people(con, check.erased)
-        traces = clear_traces(con, check.redacted, pseudonyms, check.names)
-        changes = add_rule_results(con, [*check.rows, *traces])
-        reconcile_rewritten(con, list(check.texts), entered)
+        rewrite_people(con, texts)
+        entered = erase_people(con, erased)
+        changes = add_rule_results(con, [*rows, *clear_traces(con, redacted, pseudonyms, names)])
+        reconcile_rewritten(con, list(texts), entered)
         if personal is not None:
-            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, check.names))
-        remains = _find_remains(con) if check.redacted or check.erased else ()
-    return CheckReport(check.judged, check.rule_results, Counter(changes), remains)
+            changes += add_rule_results(con, judge_imports(con, personal, pseudonyms, names))
+        remains = _find_remains(con) if redacted or erased else ()
+    return CheckReport(judged, results, Counter(changes), remains)
 
 
-class _RuleCheck:
-    """The results of the rules, and the changes that follow from them."""
-
-    def __init__(self, quality: Judge | None, personal: Policy | None, pseudonyms: Pseudonyms) -> None:
-        self._quality = quality
-        self._personal, self._pseudonyms = personal, pseudonyms
-        #: The names in the record of each person.
-        self.names: NamesOf = {}
-        self._is_strict = personal not in (None, Policy.KEEP)
-        self.judged = 0
-        self.rule_results: Counter[tuple[str, str]] = Counter()
-        self.rows: list[RuleResultRow] = []
-        #: The new descriptions by persona, those of them whose personal data were replaced, and who is to go.
-        self.texts: dict[str, str] = {}
-        self.redacted: list[str] = []
-        self.erased: list[str] = []
-
-    @property
-    def wanted(self) -> dict[str, bool]:
-        """Which judges there are, as parameters of the query for people without their results."""
-        has = {"has_quality": self._quality is not None, "has_personal": self._personal is not None}
-        return has | {"is_strict": self._is_strict}
-
-    def judge(self, persona: str, text: str, by_quality: bool, by_personal: bool) -> None:
-        """Ask the judges that are to speak of a person."""
-        self.judged += 1
-        judgement, rows = rule_result_rows(
-            text, self._judges(persona, text, by_quality=by_quality, by_personal=by_personal)
-        )
-        # The id of somebody who is in the hub stays.
-        now = [replace(row, persona=persona, became=persona if row.outcome == "rewritten" else None) for row in rows]
-        self.rows += now
-        self.rule_results.update({(row.rule, row.outcome) for row in now})
-        if judgement.is_erased:
-            self.erased.append(persona)
-        elif judgement.persona.text != text:
-            self.texts[persona] = judgement.persona.text
-            if any(row.rule == PERSONAL_RULE and row.outcome == "rewritten" for row in now):
-                self.redacted.append(persona)
-
-    def _judges(self, persona: str, text: str, *, by_quality: bool, by_personal: bool) -> tuple[Judge, ...]:
-        quality = (self._quality,) if self._quality is not None and by_quality else ()
-        if self._personal is None:
-            return quality
-        # A text that a rule of quality rewrites is searched for personal data again.
-        is_asked = by_personal or any((said := judge(text)) and said.text for judge in quality)
-        if not is_asked:
-            return quality
-        return (*quality, personal_judge(self._personal, self._pseudonyms, self.names.get(persona, ())))
+def _iter_judged(
+    con: duckdb.DuckDBPyConnection,
+    quality: Judge | None,
+    personal: Policy | None,
+    pseudonyms: Pseudonyms,
+    names: NamesOf,
+) -> Iterator[tuple[str, str, Judgement, list[RuleResultRow]]]:
+    """Judge everybody of whom a judge is to speak, and yield their id and text, the judgement and its rows."""
+    has = {"has_quality": quality is not None, "has_personal": personal is not None}
+    has["is_strict"] = personal not in (None, Policy.KEEP)
+    found = con.cursor().execute(_UNJUDGED, has | {"rules": list(QUALITY_RULES), "personal": PERSONAL_RULE})
+    while people := found.fetchmany(_ROWS):
+        for persona, text, by_quality, by_personal in people:
+            judges = [quality] if quality is not None and by_quality else []
+            # A text that a rule of quality rewrites is searched for personal data again.
+            if personal is not None and (by_personal or any((said := judge(text)) and said.text for judge in judges)):
+                judges.append(personal_judge(personal, pseudonyms, names.get(persona, ())))
+            judgement, rows = rule_result_rows(text, judges)
+            # The id of somebody who is in the hub stays.
+            now = [
+                replace(row, persona=persona, became=persona if row.outcome == "rewritten" else None) for row in rows
+            ]
+            yield persona, text, judgement, now
 
 
 def _find_remains(con: duckdb.DuckDBPyConnection) -> tuple[str, ...]:

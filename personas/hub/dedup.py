@@ -6,7 +6,7 @@ hub, fetched once and kept by the hash of the text and the model's name; the sta
 because a cosine of 0.9 means another likeness for each.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,8 +70,6 @@ class DedupReport:
     undone: int
     #: The least Jaccard similarity of near-duplicates.
     threshold: float
-    #: Whether earlier verdicts were withdrawn first.
-    anew: bool = False
     stage: str = STAGE
 
 
@@ -81,7 +79,6 @@ def dedup_hub(
     threshold: float = 0.9,
     anew: bool = False,
     method: DedupMethod = _EXACT,
-    progress: Callable[[int, int], None] | None = None,
 ) -> DedupReport:
     """Mark each persona that nearly repeats an earlier original, in one transaction.
 
@@ -90,8 +87,7 @@ def dedup_hub(
     not an original. A verdict whose survivor was rejected since, or is a near-duplicate now, is decided again. `anew`
     withdraws earlier verdicts of every stage, which another threshold needs. What was undone stays undone.
 
-    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1. `progress`
-    is called with the personas compared so far and how many there are.
+    `method` says how candidates are found: exactly, or by MinHash, with n-grams and thresholds from 0.1.
 
     Raises `SetupError` for a threshold out of range, and if the personas of a society that has run are to be
     compared again. Raises `StorageError` for a full disk.
@@ -114,7 +110,6 @@ def dedup_hub(
         least,
         method=method,
         scratch=hub.path.absolute().parent if total >= _MANY else None,
-        progress=None if progress is None else lambda done: progress(done, total),
     )
     with hub.writing() as con:
         if anew:
@@ -122,7 +117,7 @@ def dedup_hub(
         _insert_verdicts(hub, found, rows, method.stage)
         record_comparison(con, method.stage, threshold, anew=anew)
         reconcile(con)
-    return DedupReport(personas, total, len(found), marked_before, undone, threshold, anew, method.stage)
+    return DedupReport(personas, total, len(found), marked_before, undone, threshold, method.stage)
 
 
 def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:
@@ -256,7 +251,6 @@ def dedup_embedded(
     *,
     threshold: float = COSINE,
     exact: bool | None = None,
-    progress: Callable[[int], None] | None = None,
 ) -> EmbeddedReport:
     """Mark each persona whose vector is nearly that of an earlier original, in one transaction.
 
@@ -267,7 +261,7 @@ def dedup_embedded(
     check_cosine(threshold)
     without = len(without_vector(hub, model))
     vectors = read_vectors(hub, model)
-    found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact, progress=progress)
+    found = find_similar_vectors(vectors.matrix, threshold, fixed=vectors.undone, exact=exact)
     stage = f"{COSINE_STAGE}{model}"
     with hub.writing() as con:
         _insert_verdicts(hub, found, vectors.persons, stage)

@@ -14,7 +14,7 @@ from ...core.database import quote_name, quote_text, said
 from ...core.errors import SetupError, parameter
 from ...core.inputs import nearest
 from ...core.query import Node, QueryLimit, check_functions, iter_nodes, parse_sql, run_query
-from ..hub.file import lend_tables
+from ..hub.file import hub_table, lend_tables
 from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES
 from .spec import integers
@@ -149,8 +149,6 @@ def _quote_pointer(name: str) -> str:
 
 
 _PROFILES = "LEFT JOIN profiles AS r ON r.persona = p.id"
-#: The tables whose columns people have.
-_TABLES = ("personas", "profiles", "imports")
 _MOST_NAMED = 60
 
 
@@ -177,7 +175,7 @@ class PeopleColumns:
     def __init__(self, con: duckdb.DuckDBPyConnection, *, within: str | None = None) -> None:
         self._con = con
         self._within = within
-        self._tables = _tables(con)
+        self._profiles = hub_table("profiles").types
         self._attributes = Attributes(con, within=within)
         #: By their names in lower case, as SQL ignores case; without imported attributes as substitutes.
         self.columns = {column.name.lower(): column for column in self._known_columns()}
@@ -190,7 +188,7 @@ class PeopleColumns:
         found = self.columns.get(name.lower())
         if found is not None:
             return self._fill_column(found)
-        if names := self._find_attributes(name):
+        if names := self._attributes.find(name):
             typed = self._attributes.typed(names)
             return PeopleColumn(names[0], f"coalesce({', '.join(f'i.{one.column}' for one in typed)})", imported=typed)
         raise self._explain_unknown(name, asked_by)
@@ -209,15 +207,14 @@ class PeopleColumns:
         return f"(SELECT {columns} FROM personas AS p {joins} WHERE {kept}) AS people"  # noqa: S608 - names are quoted
 
     def _known_columns(self) -> Iterable[PeopleColumn]:
-        taken = {name.lower() for name in self._tables["personas"]}
-        for name in self._tables["personas"]:
+        personas = hub_table("personas").types
+        for name in personas:
             yield PeopleColumn(name, f"p.{quote_name(name)}")
-        for name in self._tables["profiles"]:
+        for name in self._profiles:
             if name != "persona":
-                shown = f"profile_{name}" if name.lower() in taken else name
+                shown = f"profile_{name}" if name in personas else name
                 yield PeopleColumn(shown, f"r.{quote_name(name)}", in_profiles=True)
-        if self._has_attributes and "attributes" not in taken:
-            yield PeopleColumn("attributes", "w.attributes", is_whole=True)
+        yield PeopleColumn("attributes", "w.attributes", is_whole=True)
 
     def _fill_column(self, column: PeopleColumn) -> PeopleColumn:
         """Return the column, with imported values where no profile has one."""
@@ -233,8 +230,8 @@ class PeopleColumns:
         return PeopleColumn(column.name, sql, in_profiles=True, imported=imported)
 
     def _imported_substitutes(self, column: PeopleColumn) -> Iterable[tuple[str, AttributeColumn]]:
-        names = self._find_attributes(column.name)
-        kind = self._tables["profiles"][column.name]
+        names = self._attributes.find(column.name)
+        kind = self._profiles[column.name]
         texts = tuple(AttributeColumn(name, "VARCHAR") for name in names)
         attributes = texts if kind == "VARCHAR" else self._attributes.typed(names)
         # Values of another type can be shown as text, but only where no profile has a value.
@@ -244,23 +241,16 @@ class PeopleColumns:
             yield f"i.{attribute.column}", attribute
 
     def _age_bands(self) -> Iterable[tuple[str, AttributeColumn]]:
-        for name in self._find_attributes("age"):
+        for name in self._attributes.find("age"):
             age = AttributeColumn(name, "DOUBLE")
             yield age_band(f"i.{age.column}"), age
-
-    def _find_attributes(self, name: str) -> tuple[str, ...]:
-        return self._attributes.find(name) if self._has_attributes else ()
 
     def _is_known(self, column: PeopleColumn) -> bool:
         known = f"SELECT 1 FROM profiles AS r WHERE {column.sql} IS NOT NULL LIMIT 1"  # noqa: S608 - quoted
         return bool(self._con.execute(known).fetchall())
 
-    @cached_property
-    def _has_attributes(self) -> bool:
-        return "attributes" in self._tables["imports"]
-
     def _explain_unknown(self, name: str, asked_by: str) -> SetupError:
-        imported = self._attributes.names if self._has_attributes else []
+        imported = self._attributes.names
         names = [column.name for column in self.columns.values()]
         names += [one for one in imported if one.lower() not in self.columns]
         more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
@@ -280,19 +270,6 @@ def joins_for(used: Collection[PeopleColumn], *, within: str | None = None) -> s
 
 def _is_fitting(attribute: AttributeColumn, kind: str) -> bool:
     return attribute.kind == kind or (attribute.kind in _NUMBERS and kind in ("TINYINT", "INTEGER"))
-
-
-def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, dict[str, str]]:
-    """Return the column types by name, for each table that is read."""
-    query = """
-        SELECT lower(table_name), column_name, data_type FROM duckdb_columns()
-        WHERE database_name = current_database() AND schema_name = 'main' ORDER BY column_index
-    """
-    tables: dict[str, dict[str, str]] = {name: {} for name in _TABLES}
-    for table, column, kind in con.execute(query).fetchall():
-        if table in tables:
-            tables[table][column] = kind
-    return tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class Table:
         made = f"CREATE {kind} {self.name} (\n    {',\n    '.join(columns)}\n);"
         return "\n".join([made, *comments]) if kind == "TABLE" else made
 
+    @property
+    def types(self) -> dict[str, str]:
+        """The SQL types of the columns, by name."""
+        return {field.name: sql_type for field, _, _, sql_type in self._columns()}
+
     def query(self, clause: str = "") -> str:
         """Return the query for the rows, narrowed or ordered by a clause; JSON travels as text."""
         names = ((f'"{field.name}"', sql_type) for field, _, _, sql_type in self._columns())
