@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from ..core.result import Estimate, Result, make_result
 from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
-from ..personas.persona import RelationKind
 from .page import clip, short_label
 from .summary import Summary
 from .table import Queryable
@@ -144,14 +143,11 @@ def describe_figures(figures: "GraphFigures") -> Result:
         list(_iter_counts(figures)),
         parts=[
             make_result("The hub beside a random graph of its size, G(n, m)", beside, list(_iter_beside(figures))),
-            make_result(
-                "How ties are directed, and like tied to like", ("figure", "value"), list(_iter_mixing(figures))
-            ),
+            make_result("How ties are directed", ("figure", "value"), list(_iter_mixing(figures))),
             make_result("Neighbours of a person", degrees, list(_iter_degrees(figures))),
             make_result("People by number of neighbours", ("neighbours", "people"), spread),
             make_result("The best connected", ("id", "neighbours", "out", "in", "hop", "who"), best),
             make_result("The largest communities", ("n", "people", "ties_within", "best_connected", "who"), groups),
-            _count_kinds(figures),
         ],
     )
 
@@ -222,9 +218,6 @@ def _iter_shape(shape: "NetworkShape") -> Iterator[tuple[str, object]]:
 def _iter_mixing(figures: "GraphFigures") -> Iterator[tuple[str, object]]:
     yield "pairs related in this direction", figures.directed.ties
     yield "reciprocity", figures.directed.reciprocity
-    yield "reciprocity if as many ran at random", figures.directed.reciprocity_at_random
-    yield "assortativity by hop", figures.by_hop
-    yield "assortativity by language", figures.by_language
 
 
 def _iter_degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, int, int, int]]:
@@ -235,12 +228,6 @@ def _iter_degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, in
     }
     for name, d in named.items():
         yield name, round(d.mean, 3), d.median, d.p90, d.p99, d.most
-
-
-def _count_kinds(figures: "GraphFigures") -> Result:
-    kinds = [str(kind) for kind in RelationKind if any(kind in row.kinds for row in figures.kinds_by_hop)]
-    rows = [(str(row.hop), row.relations, *(row.kinds.get(kind, 0) for kind in kinds)) for row in figures.kinds_by_hop]
-    return make_result("Kinds of relations by hop", ("hop", "all", *kinds), rows)
 
 
 def _clip_text(text: str) -> str:

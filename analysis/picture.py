@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.arrow import Floats
 from ..personas.network import Acquaintance, Excerpt, Link
-from ..personas.network.network import KINDS
+from ..personas.persona import RelationKind
 from .page import clip, markup, short_label, write_picture_file
 from .plot import text_width
 
@@ -313,13 +313,13 @@ def _by_community(excerpt: Excerpt, communities: Mapping[str, int], ties: Mappin
 
 
 def _kind_of(kind: str) -> str:
-    """Return the kind, or the last one in the list if it is not listed."""
-    return kind if kind in KINDS else KINDS[-1]
+    """Return the kind, or `other` if there is none of that name."""
+    return kind if kind in RelationKind else RelationKind.OTHER
 
 
 def _kind_colour(kind: str) -> str:
     """Return the colour of a kind of relations."""
-    return _HUES[KINDS.index(kind)]
+    return _HUES[list(RelationKind).index(RelationKind(kind))]
 
 
 #: Size of type, and from one row to the next.

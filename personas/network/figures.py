@@ -12,7 +12,7 @@ from ...core.arrow import Ints, iter_slices
 from ...core.inputs import check_seed
 from ..hub.file import HubFile
 from ..hub.queries import registered
-from .network import KINDS, Network, Ties, components, detect_communities, distinct, modularity, random_network
+from .network import Network, Ties, components, detect_communities, distinct, modularity, random_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,23 +260,6 @@ def numeric_assortativity(network: Network, values: Ints) -> float | None:
     return float(np.corrcoef(one, other)[0, 1]) if len(one) and np.ptp(one) else None
 
 
-def nominal_assortativity(network: Network, values: Ints) -> float | None:
-    """Return Newman's r of a category: ties within it beyond those expected by chance, over the most possible.
-
-    (sum e_ii - sum a_i^2) / (1 - sum a_i^2), where e_ij is the share of ends of ties, each taken both ways, that lead
-    from i to j, and a_i is the share at i. Return None if everybody is of one category. See Newman 2003, equation 2.
-    """
-    a, b = values[network.first], values[network.second]
-    if not len(a):
-        return None
-    share = np.bincount(np.concatenate([a, b])) / (2 * len(a))
-    return _beyond_chance(float((a == b).mean()), float((share**2).sum()))
-
-
-def _beyond_chance(found: float, expected: float) -> float | None:
-    return None if expected > 1 - 1e-12 else (found - expected) / (1 - expected)
-
-
 @dataclass(frozen=True, slots=True)
 class Directed:
     """The figures of the directed graph: the target of a tie is the source's label."""
@@ -288,9 +271,8 @@ class Directed:
     #: People by how many others they have relations to, and from how many.
     outgoing: Degrees
     incoming: Degrees
-    #: See `mixing.reciprocity`; and what it would be on average if as many ties ran at random.
+    #: See `reciprocity`.
     reciprocity: float | None
-    reciprocity_at_random: float | None
 
     @classmethod
     def of(cls, ties: Ties) -> Self:
@@ -303,7 +285,6 @@ class Directed:
             outgoing=Degrees.of(np.bincount(source, minlength=ties.people)),
             incoming=Degrees.of(np.bincount(target, minlength=ties.people)),
             reciprocity=reciprocity(ties.people, source, target),
-            reciprocity_at_random=len(arcs) / (ties.people * (ties.people - 1)) if len(arcs) else None,
         )
 
 
@@ -431,15 +412,6 @@ COMMUNITY_PEOPLE = 200_000
 
 
 @dataclass(frozen=True, slots=True)
-class KindsOfHop:
-    """How many relations of each kind one hop of Persona-to-Persona found."""
-
-    hop: int
-    relations: int
-    kinds: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class GraphFigures:
     """The figures of a hub's graph, with near-duplicates folded into their survivors.
 
@@ -463,10 +435,6 @@ class GraphFigures:
     neighbours: Degrees
     histogram: tuple[DegreeShare, ...]
     central: tuple[Central, ...]
-    #: Newman's r by the hop and the language of the people tied.
-    by_hop: float | None
-    by_language: float | None
-    kinds_by_hop: tuple[KindsOfHop, ...]
     shape: NetworkShape
     #: G(n, m) with as many people and ties.
     random: NetworkShape
@@ -504,9 +472,6 @@ def graph_figures(
         neighbours=Degrees.of(network.degrees),
         histogram=DegreeShare.histogram(network.degrees),
         central=_read_central(hub, network, ties),
-        by_hop=numeric_assortativity(network, ties.person_hop),
-        by_language=nominal_assortativity(network, ties.person_language),
-        kinds_by_hop=_kinds_by_hop(ties.hop, ties.kind),
         shape=shape,
         random=by_chance,
         sigma=small_world(shape, by_chance),
@@ -526,11 +491,3 @@ def small_world(shape: NetworkShape, by_chance: NetworkShape) -> float | None:
     if closed is None or not mean or not random_mean or shape.people < 2:
         return None
     return (closed / (shape.mean_degree / (shape.people - 1))) / (mean / random_mean)
-
-
-def _kinds_by_hop(hop: Ints, kind: Ints) -> tuple[KindsOfHop, ...]:
-    rows = []
-    for value in distinct(hop).tolist():
-        counts = np.bincount(kind[hop == value], minlength=len(KINDS)).tolist()
-        rows.append(KindsOfHop(value, sum(counts), {k: n for k, n in zip(KINDS, counts, strict=True) if n}))
-    return tuple(rows)

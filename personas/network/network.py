@@ -18,16 +18,13 @@ from scipy.sparse.csgraph import connected_components
 
 from ...core.arrow import Floats, Ints
 from ..hub.file import HubFile, fold_duplicates
-from ..persona import RelationKind
+from ..hub.queries import count
 
-#: The kinds in the order of their codes in `Ties.kind`.
-KINDS = tuple(kind.value for kind in RelationKind)
 _AWAY = -2
 
 _PEOPLE = """
 CREATE OR REPLACE TEMP TABLE graph_people AS
-SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::BIGINT AS hop,
-       (dense_rank() OVER (ORDER BY language) - 1)::BIGINT AS language
+SELECT id, (row_number() OVER (ORDER BY ordinal, id) - 1)::BIGINT AS code, hop::BIGINT AS hop
 FROM personas ANTI JOIN graph_folds AS f ON f.persona = id ANTI JOIN graph_away AS a ON a.persona = id
 """
 
@@ -45,14 +42,11 @@ _LEFT_OUT = """
 SELECT count(*) FILTER (is_folded AND code <> -2), count(*) FILTER (code = -2) FROM graph_ids WHERE is_there
 """
 
-#: Relations of the same ends, kind and label count once, with the earliest hop.
+#: Relations of the same ends, kind and label count once.
 _TIES = """
-CREATE OR REPLACE TEMP TABLE graph_ties AS
-SELECT coalesce(s.code, -1) AS source, coalesce(t.code, -1) AS target,
-       coalesce(nullif(list_position($kinds, lower(r.kind)), 0), len($kinds))::BIGINT - 1 AS kind,
-       arg_min(r.hop, r.ordinal)::BIGINT AS hop, count(*) AS times
+SELECT coalesce(s.code, -1) AS source, coalesce(t.code, -1) AS target, count(*) AS times
 FROM relations AS r LEFT JOIN graph_ids AS s ON s.id = r.source LEFT JOIN graph_ids AS t ON t.id = r.target
-GROUP BY 1, 2, 3, r.label
+GROUP BY 1, 2, lower(r.kind), r.label
 """
 
 
@@ -64,14 +58,9 @@ class Ties:
     people: int
     folded: int
     rejected: int
-    #: Of each relation, the numbers of its two people, the place of its kind in `KINDS`, and its hop.
+    #: Of each relation, the numbers of its two people.
     source: Ints
     target: Ints
-    kind: Ints
-    hop: Ints
-    #: Of each person, the hop and a number for the language.
-    person_hop: Ints
-    person_language: Ints
     #: Rows left out: loops, repetitions of another row, relations of people who were rejected, and relations with an
     #: end that is not in the hub.
     loops: int
@@ -92,25 +81,21 @@ def read_ties(hub: HubFile) -> Ties:
     fold_duplicates(hub)
     hub.con.execute(_PEOPLE)
     hub.con.execute(_CODES)
-    people = hub.con.execute("SELECT hop, language FROM graph_people ORDER BY code").fetchnumpy()
     ((folded, rejected),) = hub.con.execute(_LEFT_OUT).fetchall()
-    rows = _read_columns(hub)
+    rows = hub.con.execute(_TIES).fetchnumpy()
+    hub.con.execute("DROP TABLE graph_ids")
     placed = (rows["source"] >= 0) & (rows["target"] >= 0)
     is_away = (rows["source"] == _AWAY) | (rows["target"] == _AWAY)
     is_loop = placed & (rows["source"] == rows["target"])
     kept = np.flatnonzero(placed & ~is_loop)
     # DuckDB groups in no fixed order, and seeded figures depend on it.
-    kept = kept[np.lexsort([rows[name][kept] for name in ("hop", "kind", "target", "source")])]
+    kept = kept[np.lexsort([rows[name][kept] for name in ("target", "source")])]
     return Ties(
-        people=len(people["hop"]),
+        people=count(hub.con, "SELECT count(*) FROM graph_people"),
         folded=int(folded),
         rejected=int(rejected),
         source=rows["source"][kept],
         target=rows["target"][kept],
-        kind=rows["kind"][kept],
-        hop=rows["hop"][kept],
-        person_hop=_whole_numbers(people["hop"]),
-        person_language=_whole_numbers(people["language"]),
         loops=int(rows["times"][is_loop].sum()),
         repeated=int((rows["times"][kept] - 1).sum()),
         rejected_ties=int(rows["times"][is_away].sum()),
@@ -118,23 +103,10 @@ def read_ties(hub: HubFile) -> Ties:
     )
 
 
-def _read_columns(hub: HubFile) -> dict[str, Ints]:
-    hub.con.execute(_TIES, {"kinds": list(KINDS)})
-    found = hub.con.execute("FROM graph_ties").fetchnumpy()
-    hub.con.execute("DROP TABLE graph_ties")
-    hub.con.execute("DROP TABLE graph_ids")
-    return {name: _whole_numbers(values) for name, values in found.items()}
-
-
 def distinct(values: Ints) -> Ints:
     """Return the different values in rising order; for millions, several times faster than numpy's `unique`."""
     ordered = np.sort(values)
     return ordered[np.concatenate([[True], ordered[1:] != ordered[:-1]])] if len(ordered) else ordered
-
-
-def _whole_numbers(values: NDArray[np.generic]) -> Ints:
-    # A column with nulls comes masked; a hub that was imported may lack hops, which are 0 then.
-    return np.ma.filled(values, 0).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from populace.personas.network.figures import (
     DegreeShare,
     cluster,
     measure_paths,
-    nominal_assortativity,
     numeric_assortativity,
     reciprocity,
     triangles,
@@ -86,8 +85,6 @@ def test_assortativities_are_those_of_networkx(pairs: list[tuple[int, int]], lab
     if len(tied) > 1:
         numeric = nx.numeric_assortativity_coefficient(graph, "label")
         assert _same(numeric_assortativity(network(pairs), values), numeric)
-        nominal = nx.attribute_assortativity_coefficient(graph, "label")
-        assert _same(nominal_assortativity(network(pairs), values), nominal)
 
 
 def test_assortativity_is_not_defined_where_all_are_alike() -> None:
@@ -95,7 +92,6 @@ def test_assortativity_is_not_defined_where_all_are_alike() -> None:
     alike = np.ones(PEOPLE, np.int64)
     assert numeric_assortativity(ring, ring.degrees) is None
     assert numeric_assortativity(ring, alike) is None
-    assert nominal_assortativity(ring, alike) is None
 
 
 @holds(PAIRS)

@@ -24,7 +24,7 @@ from populace.personas.network import (
     read_ties,
 )
 from populace.personas.network.excerpts import communities_of
-from populace.personas.network.network import KINDS, Network
+from populace.personas.network.network import Network
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import PersonaGraph
 
@@ -43,6 +43,9 @@ def hub(tmp_path: Path) -> Iterator[HubFile]:
             row = [person.id, n + 1, person.text, "import", n % 3, None, "cy" if n % 4 == 0 else "en"] + [None] * 4
             hub.con.execute(f"INSERT INTO personas VALUES ({', '.join('?' * len(row))})", row)
         yield hub
+
+
+KINDS = list(RelationKind)
 
 
 def relate(
@@ -80,8 +83,8 @@ def test_the_ties_are_those_of_the_graph_of_a_society(
     relate(hub, pairs, repeats, away)
     ties, graph = read_ties(hub), society(pairs, repeats, away)
     names = [person.id for person in graph.personas]
-    mine = sorted(zip(ties.source.tolist(), ties.target.tolist(), ties.kind.tolist(), strict=True))
-    theirs = [(names.index(a), names.index(b), KINDS.index(kind)) for a, b, kind in graph.nx.edges(data="kind")]
+    mine = sorted(zip(ties.source.tolist(), ties.target.tolist(), strict=True))
+    theirs = [(names.index(a), names.index(b)) for a, b in graph.nx.edges()]
     assert mine == sorted(theirs)
     assert ties.people == len(graph)
     assert ties.people + ties.folded + ties.rejected == len(PEOPLE)
@@ -183,7 +186,6 @@ def test_the_figures_of_a_hub_are_told_beside_random_graphs(hub: HubFile) -> Non
     assert found.central[0].text == PEOPLE[0].text
     assert (found.central[0].neighbours, found.central[0].outgoing, found.central[0].incoming) == (7, 7, 1)
     assert (found.random.people, found.random.ties) == (12, 9)
-    assert {row.hop: row.relations for row in found.kinds_by_hop} == {1: 5, 2: 5}
     assert found.communities[0].people >= found.communities[-1].people > 1
     assert orjson.loads(orjson.dumps(found))["shape"]["largest"] == 8
 
@@ -204,7 +206,7 @@ def test_a_small_world_is_told_from_chance(hub: HubFile) -> None:
 def test_a_hub_without_ties_has_figures_that_are_not_defined(hub: HubFile) -> None:
     relate(hub, [])
     found = figures(hub)
-    assert (found.directed.reciprocity, found.by_hop, found.sigma, found.shape.paths.mean.value) == (None,) * 4
+    assert (found.directed.reciprocity, found.sigma, found.shape.paths.mean.value) == (None,) * 3
     assert (found.weak.count, found.weak.single, found.central, found.communities) == (12, 12, (), ())
 
 
