@@ -1,15 +1,13 @@
 """Hubs: collections of personas that somebody has already made, read from a file, near-duplicates resolved."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import duckdb
 
-from ...core.database import open_error
 from ...core.errors import SourceError
 from ...core.files import uncompressed_suffix
 from ...core.inputs import read_head, resolve_file, shown
@@ -155,17 +153,8 @@ def _read_table_file(path: Path) -> Hub:
         return _read_people(hub)[0]
 
 
-@contextmanager
-def _explain_errors(path: Path) -> Iterator[None]:
-    """Raise `SourceError` with one sentence for an error of DuckDB in this file."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise open_error(path, error, what="hub", raised=SourceError) from error
-
-
 def _read_database(path: Path, select: str | None, draw: DrawSpec | None) -> Hub:
-    with _explain_errors(path), open_hub(path) as file:
+    with open_hub(path) as file:
         if select is not None:
             from ..selection.selection import narrow  # what chooses people loads Arrow, for which reading has no use
 

@@ -16,7 +16,7 @@ from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
 from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
 from ..rules.personal import Pseudonyms, find_record_names, key_path
 from ..rules.quality import rows_to_search
-from .queries import count, registered, table_names
+from .queries import count, registered
 
 _ROWS = 10_000
 #: Rows of a file by which its columns are judged.
@@ -100,7 +100,7 @@ WHERE rule = $rule AND kind = 'name' AND outcome = 'rewritten' AND NOT undone AN
 def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
     """Raise `SetupError` if a hub or a run has pseudonyms, and the key that they were drawn with is lost."""
     key = key_path(path)
-    if key.exists() or "rule_results" not in table_names(con) or not count(con, _REPLACED, {"rule": PERSONAL_RULE}):
+    if key.exists() or not count(con, _REPLACED, {"rule": PERSONAL_RULE}):
         return
     raise SetupError(
         f"{str(path)!r} has pseudonyms, and their key is not there: {str(key)!r}. Put it back, or give a key "
@@ -110,17 +110,13 @@ def check_key(path: Path, con: duckdb.DuckDBPyConnection) -> None:
 
 def _column_kinds(con: duckdb.DuckDBPyConnection, file: int) -> dict[str, ColumnKind]:
     """Return the kinds stored for the columns of an imported file, or else those of its first rows."""
-    if "imported_columns" in table_names(con):
-        kept = con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall()
-        if kept:
-            return {column: ColumnKind(kind) for column, kind in kept}
+    if kept := con.execute('SELECT "column", kind FROM imported_columns WHERE file = ?', [file]).fetchall():
+        return {column: ColumnKind(kind) for column, kind in kept}
     return kinds_of_columns(text for (text,) in con.execute(_SAMPLE, [file, SAMPLE]).fetchall())
 
 
 def _kinds_by_file(con: duckdb.DuckDBPyConnection) -> dict[int, dict[str, ColumnKind]]:
     """Return the kinds of the columns of each imported file that has other columns than the description."""
-    if "imports" not in table_names(con):
-        return {}
     files = con.execute("SELECT DISTINCT file FROM imports WHERE attributes IS NOT NULL").fetchall()
     return {file: _column_kinds(con, file) for (file,) in files}
 
@@ -145,7 +141,6 @@ def judge_imports(
 
 def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     """Return the names in the record of each persona that has any, by id."""
-    there = table_names(con)
     found: dict[str, tuple[str, ...]] = {}
 
     def add(persona: str, text: str, kinds: Mapping[str, ColumnKind] = _NO_KINDS) -> None:
@@ -156,9 +151,8 @@ def names_of_people(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]
     has_names = any(ColumnKind.NAME in of_file.values() for of_file in kinds.values())
     for row in _iter_searched(con, _IMPORTS, is_whole=has_names) if kinds else ():
         add(row["persona"], row["text"], kinds[row["file"]])
-    others = [("personas", "id", "text")] if "personas" in there else []
-    others += [(table, key, c) for table, (key, columns) in _COLUMNS.items() if table in there for c in columns]
-    for table, key, column in others:
+    others = [(table, key, column) for table, (key, columns) in _COLUMNS.items() for column in columns]
+    for table, key, column in (("personas", "id", "text"), *others):
         query = f'SELECT "{key}" AS persona, "{column}"::VARCHAR AS text FROM {table} WHERE "{column}" IS NOT NULL'  # noqa: S608 - our own names
         for row in _iter_searched(con, query):
             add(row["persona"], row["text"])
@@ -179,10 +173,9 @@ def clear_traces(
     names: NamesOf = _NO_NAMES,
 ) -> list[RuleResultRow]:
     """Replace personal data of these personas in the other tables of a hub; the rule results name the table."""
-    there = table_names(con)
     rows: list[RuleResultRow] = []
     for table, (key, columns) in _COLUMNS.items():
-        for column in columns if table in there else ():
+        for column in columns:
             rows += _clear_column(con, table, key, column, people, pseudonyms, names)
     return rows
 

@@ -410,7 +410,6 @@ SELECT DISTINCT rule FROM rule_results
 WHERE outcome = 'rejected'
 OR (outcome = 'rewritten' AND (text IS NOT NULL OR ("column" IS NOT NULL AND "before" IS NOT NULL))) ORDER BY rule
 """
-_VERDICTS_STAGES = "SELECT DISTINCT stage FROM duplicates WHERE kind = 'persona' ORDER BY stage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -445,7 +444,7 @@ def undo_stage(hub: HubFile, stage: str, *, redo: bool = False) -> int:
 
     Raises `SetupError` for a stage that found nothing.
     """
-    stages = [str(name) for (name,) in hub.con.execute(_VERDICTS_STAGES).fetchall()]
+    stages = [str(name) for (name,) in hub.con.execute(_STAGES).fetchall()]
     there = f"there are verdicts of {', '.join(stages)}" if stages else "there are no verdicts at all"
     missing = f"{str(hub.path)!r} has no verdict of a stage {stage!r}; {there}."
     return _update_verdicts(hub, "stage = $stage", {"stage": stage}, missing, redo=redo)
