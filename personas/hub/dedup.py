@@ -102,14 +102,13 @@ def dedup_hub(
         with hub.writing() as con:
             reconcile(con)
     compared = _COMPARED_ANEW if anew else COMPARED
-    total = count(hub.con, f"SELECT count(*) {compared}")
     ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
     found = find_in_blocks(
         _iter_texts(hub, compared),
         least,
         method=method,
-        scratch=hub.path.absolute().parent if total >= _MANY else None,
+        scratch=hub.path.absolute().parent if len(rows) >= _MANY else None,
     )
     with hub.writing() as con:
         if anew:
@@ -117,7 +116,7 @@ def dedup_hub(
         _insert_verdicts(hub, found, rows, method.stage)
         record_comparison(con, method.stage, threshold, anew=anew)
         reconcile(con)
-    return DedupReport(personas, total, len(found), marked_before, undone, threshold, method.stage)
+    return DedupReport(personas, len(rows), len(found), marked_before, undone, threshold, method.stage)
 
 
 def _insert_verdicts(hub: HubFile, found: Duplicates, rows: NDArray[np.int64], stage: str) -> None:

@@ -32,11 +32,6 @@ class Marginals(FrozenModel):
 
     shares: dict[str, dict[str, float]] = Field(min_length=1)
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """The variables, in order."""
-        return tuple(self.shares)
-
 
 def read_marginals(path: Path) -> Marginals:
     """Read the targets in a table with the columns variable, value and one of share, percent or count.
@@ -156,7 +151,7 @@ class SelectionSpec(Spec):
     def columns(self) -> tuple[str, ...]:
         """The columns that the rule is about."""
         if self.targets is not None:
-            return self.targets.variables
+            return tuple(self.targets.shares)
         return (self.quota.column,) if self.quota is not None else self.stratify or self.balance
 
     @property

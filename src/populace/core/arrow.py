@@ -220,10 +220,10 @@ def _stream_tables(tables: Iterator[Table], failures: list[Exception]) -> Record
 
 
 @contextmanager
-def parquet(path: Path, columns: str = "*", clause: str = "") -> Iterator[duckdb.DuckDBPyRelation]:
-    """Open a Parquet file as a relation; `columns` and `clause` may also use `file_row_number` (from 0)."""
+def parquet(path: Path) -> Iterator[duckdb.DuckDBPyRelation]:
+    """Open a Parquet file as a relation."""
     with engine() as con:
-        yield con.sql(f"SELECT {columns} FROM {_scan_parquet(path)} {clause}")  # noqa: S608
+        yield con.sql(f"FROM {_scan_parquet(path)}")
 
 
 def _scan_parquet(path: Path) -> str:

@@ -123,11 +123,6 @@ def check_free(path: Path) -> None:
     """Raise `SetupError` if there is something at `path`, or no folder to write it to."""
     if path.exists() or path.is_symlink():
         raise SetupError(f"{str(path)!r} exists already; give another path.")
-    check_folder(path)
-
-
-def check_folder(path: Path) -> None:
-    """Raise `SetupError` if there is no folder to write `path` to."""
     if not path.parent.is_dir():
         raise SetupError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; make it first.")
 
