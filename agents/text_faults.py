@@ -278,6 +278,8 @@ _KEY = re.compile(r"(?<![\w.])(?:n\d{1,3}(?!\w)|(?P<clock>[Ii]t is step \d+))")
 _SHORT, _FEWEST_TOLD, _PROMPT_SHARE, _SHOWN_WORDS = 2, 3, 0.8, 6
 #: Shared words from which on those of the description are left out, and a smaller share shows the prompt.
 _MANY_TOLD, _MANY_SHARE = 5, 0.75
+#: Letters that the forms of a word have in common.
+_STEM = 4
 
 #: Words in a row that no text shares with the instructions by chance.
 PROMPT_RUN = 6
@@ -301,7 +303,10 @@ def find_assistant_voice(text: str) -> str:
 
 
 def find_no_request(text: str, persona: str = "") -> str:
-    """Find the words of a text that describes the asker, the text itself, or answers, instead of making a request."""
+    """Find the words of a text that describes the asker, the text itself, or answers, instead of making a request.
+
+    A text whose content words are nearly all in the description describes the asker.
+    """
     lower, head = text.lower(), word_list(_head(persona))
     if len(head) > 1 and word_list(lower[:_OPENING])[: len(head)] == head:
         return " ".join(head)
@@ -309,7 +314,12 @@ def find_no_request(text: str, persona: str = "") -> str:
     if found and (found.re is not _pattern("portrait") or not _pattern("asks").search(lower)):
         return found[0].strip()
     about = _pattern("about_text").search(lower)
-    return about[0].strip() if about and not _pattern("requests").search(lower) else ""
+    if about and not _pattern("requests").search(lower):
+        return about[0].strip()
+    described = {word[:_STEM] for word in _words_in(persona)[1]}
+    told = [word for word in dict.fromkeys(_words_in(lower)[0]) if len(word) > _SHORT and word not in function_words()]
+    shared = [word for word in told if word[:_STEM] in described]
+    return " ".join(shared) if len(shared) >= max(_MANY_TOLD, _PROMPT_SHARE * len(told)) else ""
 
 
 def find_refusal(text: str) -> str:

@@ -178,6 +178,12 @@ def test_a_request_does_not_begin_with_its_writer_and_says_nothing_twice() -> No
         == "a pub quiz master"
     )
     assert not find_no_request("A pub in my town holds a quiz. Write ten questions.", persona)
+
+
+def test_a_list_of_the_descriptions_own_words_is_no_request() -> None:
+    persona = "A seamstress who sews collars, counts the exits where lights fail, and fears a quota that was raised."
+    assert find_no_request("Sew collars, count exits when lights fail, quota raised.", persona)
+    assert not find_no_request("How many collars an hour is a fair quota when the lights keep failing?", persona)
     assert find_loop("A long request that needs to be written. A long request that needs to be written.")
     assert not find_loop("Row, row, row your boat.")
 
