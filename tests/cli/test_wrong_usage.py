@@ -52,7 +52,7 @@ def files(folder: Path, other: bytes) -> None:
         ("--seeds one.txt --hub other.duckdb", ("--seeds and --hub", "leave one out")),
         ("--network ring:3", ("--network is 'ring:3'", "K must be even", "give 2 or 4")),
         ("--network file:ties.csv", ("no file", "ties.csv")),
-        ("--hub other.duckdb", ("no table personas", "fruit", "give a hub")),
+        ("--hub other.duckdb", ("other.duckdb", "no table personas", "give a hub")),
         ("--hub text.duckdb", ("text.duckdb", "not a DuckDB file", "give a hub")),
         ("--set flod_at=3", ("'flod_at'", "did you mean 'flood_at'")),
         ("--set flood_at", ("--set takes name=value", "'flood_at' was given")),
