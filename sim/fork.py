@@ -147,6 +147,25 @@ def check_fork(path: Path | str, *, at: int, out: Path | str, model: str | None 
     check_trusted(Path(path), parent, find_named({"model": model, **named}), command=f"fork --at {at} --out {out}")
 
 
+def asked_anew(path: Path | str, out: Path | str) -> str:
+    """Return one sentence if the fork in `out` cannot reuse any answer of the run in `path`, else ""."""
+    with open_run(path) as then, open_run(out) as now_is:
+        parent, run = run_of(then), run_of(now_is)
+    specs = parent.run_spec, run.run_spec
+    length = [spec.settings.get("answer_tokens") for spec in specs]
+    if parent.model != run.model:
+        why = f"The model is {run.model} and was {parent.model}"
+    elif specs[0].world != specs[1].world:
+        why = "The world text, which every prompt begins with, has changed"
+    elif length[0] != length[1]:
+        why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
+    elif _limits(parent).sampling != _limits(run).sampling:
+        why = "The model samples in another way"
+    else:
+        return ""
+    return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
+
+
 def _limits(run: JobRow) -> Limits:
     return Limits.model_validate_json(run.limits)
 

@@ -15,7 +15,7 @@ from warm_process import WarmProcess
 from populace.core.errors import PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.dynamics.declared import Intervention
-from populace.sim.fork import AskedSince, asked_since, fork
+from populace.sim.fork import AskedSince, asked_anew, asked_since, fork
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.database import describe, run_tables
@@ -130,6 +130,7 @@ class Harbour(Village):
 @pytest.mark.slow
 def test_another_world_is_a_change_like_any_other_and_leaves_no_request_the_same(whole: FinishedRun, new: Path) -> None:
     society = fork(whole.path, Harbour, at=3, out=new)
+    assert "world text" in asked_anew(whole.path, new)
     society.run()
     fresh = 16 + revised(new, 3)
     assert asked_since(new) == AskedSince(fresh, 0, 0, fresh)

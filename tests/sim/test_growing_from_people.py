@@ -41,7 +41,7 @@ def people(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture
 def grown(people: Path, tmp_path: Path) -> Begin:
     def begin(name: str = "grown", **growth: Any) -> FinishedRun:
-        options = Growth.unlimited(**({"hub": people, "hops": 1, "fan_out": 1, "quality": True} | growth))
+        options = Growth.unlimited(**({"hub": people, "hops": 1, "fan_outs": (1,), "quality": True} | growth))
         return Society(GrowthOnly(), growth=options, out=tmp_path / f"{name}.duckdb").run()
 
     return begin

@@ -248,6 +248,8 @@ def fork(
         scenario_file=script,
         progress=ProgressPanel(),
     )
+    if notice := forking.asked_anew(file, out):
+        click.echo(notice)
     live(society)
     click.echo(f"\n{forking.asked_since(out).sentence(file)}")
 
