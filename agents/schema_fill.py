@@ -9,8 +9,7 @@ import math
 import random
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -257,22 +256,28 @@ class _Filler:
         shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
         if longest is not None and shortest > longest:
             raise UnsatisfiableSchemaError(path, f"minLength {shortest} is more than maxLength {longest}")
-        if "pattern" in schema:
-            pattern = schema["pattern"]
-            try:
-                for text in _strings_like(self.rng, pattern, shortest):
-                    if _string_fits(text, schema):
-                        return text
-            except re.error as error:
-                why = f"its pattern {pattern!r} is not a regular expression ({error})"
-                raise UnsatisfiableSchemaError(path, why) from error
-            raise UnsatisfiableSchemaError(path, f"no string of the lengths asked for was found to match {pattern!r}")
+        if pattern := schema.get("pattern"):
+            return self._like(pattern, schema, path)
         if made := _FORMATS.get(schema.get("format", "")):
             text = made(self.rng)
             if not _string_fits(text, schema):
                 raise UnsatisfiableSchemaError(path, f"{text!r} does not have the length asked for")
             return text
         return self._fitted(self.write(shortest, longest), shortest, longest)
+
+    def _like(self, pattern: str, schema: Mapping[str, Any], path: str) -> str:
+        """Return a plain text that happens to match: words, a code or a number."""
+        word, number = self.rng.choice(_WORDS), str(self.rng.randint(1, 9999))
+        tried = (self.write(0, schema.get("maxLength")), word, number, word + number, word[:2], word[:2].upper())
+        try:
+            fitting = [text for text in tried if _string_fits(text, schema)]
+        except re.error as error:
+            why = f"its pattern {pattern!r} is not a regular expression ({error})"
+            raise UnsatisfiableSchemaError(path, why) from error
+        if not fitting:
+            why = f"the built-in generator has no text that matches {pattern!r}, unless `stand_in` proposes one"
+            raise UnsatisfiableSchemaError(path, why)
+        return fitting[0]
 
     def _fitted(self, text: str, shortest: int, longest: int | None) -> str:
         if longest is not None and len(text) > longest:
@@ -374,67 +379,3 @@ _FORMATS: Mapping[str, Callable[[random.Random], str]] = {
     "uri": lambda rng: f"https://{rng.choice(_WORDS)}.example/{rng.choice(_WORDS)}",
     "uuid": lambda rng: str(uuid.UUID(int=rng.getrandbits(128), version=4)),
 }
-
-# Private, but what the standard library compiles every expression with; typeshed does not list it. The generators on
-# the package index (rstr, exrex) know no limits of length, which JSON Schema puts beside patterns.
-_parser: Any = import_module("re._parser")
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_PRINTABLE = [chr(code) for code in range(32, 127)]
-
-
-def _strings_like(rng: random.Random, pattern: str, shortest: int) -> Iterator[str]:
-    """Yield texts that follow `pattern`, apart from anchors and assertions.
-
-    Raises `re.error` for a pattern that is not valid.
-    """
-    tree = _parser.parse(pattern)
-    for attempt in range(_DRAWS):
-        # Short repetitions; later none at all or long ones, where the lengths asked for leave nothing else.
-        late = 0 if attempt % 2 else max(shortest, 4)
-        text = _drawn(rng, tree, rng.randint(1, 4) if attempt < _DRAWS // 2 else late, {})
-        yield text + "".join(rng.choice(_LETTERS) for _ in range(shortest - len(text)))
-
-
-def _drawn(rng: random.Random, nodes: Any, reach: int, groups: dict[int, str]) -> str:
-    text = ""
-    for op, argument in nodes:
-        match str(op):
-            case "LITERAL":
-                text += chr(argument)
-            case "IN" | "ANY" | "NOT_LITERAL":
-                text += rng.choice(_members(str(op), argument))
-            case "BRANCH":
-                text += _drawn(rng, rng.choice(argument[1]), reach, groups)
-            case "SUBPATTERN":
-                groups[argument[0]] = _drawn(rng, argument[3], reach, groups)
-                text += groups[argument[0]]
-            case "GROUPREF":
-                text += groups.get(argument, "")
-            case "MAX_REPEAT" | "MIN_REPEAT":
-                least, most, inner = argument
-                times = rng.randint(least, max(least, min(int(most), least + reach)))
-                text += "".join(_drawn(rng, inner, reach, groups) for _ in range(times))
-    return text
-
-
-def _members(op: str, argument: Any) -> Sequence[str]:
-    """Return characters that one place of a pattern may hold."""
-    if op != "IN":
-        return [letter for letter in _LETTERS if op == "ANY" or ord(letter) != argument]
-    inside: list[str] = []
-    for kind, value in argument:
-        match str(kind):
-            case "LITERAL":
-                inside.append(chr(value))
-            case "RANGE":
-                inside.extend(map(chr, range(value[0], min(value[1], value[0] + 200) + 1)))
-            case "CATEGORY":
-                inside.extend(filter(re.compile(_category(str(value))).match, _PRINTABLE))
-    if str(argument[0][0]) == "NEGATE":
-        return [one for one in _PRINTABLE if one not in inside] or ["é"]
-    return inside
-
-
-def _category(name: str) -> str:
-    letter = name.removeprefix("CATEGORY_").removeprefix("NOT_")[0]
-    return "\\" + (letter if "NOT_" in name else letter.lower())
