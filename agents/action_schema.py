@@ -234,7 +234,7 @@ def _described_part(
 ) -> Iterator[str]:
     inner = _resolved(part, definitions)
     about = str(part.get("description") or inner.get("description") or "")
-    form = _form(inner, definitions) + ("" if is_required else ", optional")
+    form = form_in_words(inner, definitions) + ("" if is_required else ", optional")
     yield f"{indent}{name} ({form}){': ' + ' '.join(about.split()) if about else ''}"
     items = _resolved(inner.get("items", {}), definitions)
     nested = items if items.get("properties") else inner
@@ -248,18 +248,18 @@ def _resolved(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mappin
     return {**definitions.get(reference, {}), **{k: v for k, v in part.items() if k != "$ref"}} if reference else part
 
 
-def _form(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def form_in_words(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """Describe the type and the bounds of one value in words."""
+    part = _resolved(part, definitions)
     if "enum" in part or "const" in part:
         return "one of " + ", ".join(str(value) for value in part.get("enum", [part.get("const")]))
     if options := [*part.get("anyOf", ()), *part.get("oneOf", ())]:
-        return " or ".join(dict.fromkeys(_form(_resolved(one, definitions), definitions) for one in options))
+        return " or ".join(dict.fromkeys(form_in_words(one, definitions) for one in options))
     kind = part.get("type")
     told = part if part.get("minLength") != 1 else {**part, "minLength": None}
     bounds = [words.format(told[key]) for key, words in _BOUNDS.items() if told.get(key) is not None]
     if kind == "array":
-        items = _resolved(part.get("items", {}), definitions)
-        return ", ".join([f"list of {_form(items, definitions)}", *bounds])
+        return ", ".join([f"list of {form_in_words(part.get('items', {}), definitions)}", *bounds])
     if kind == "object":
         return "object"
     return ", ".join([_TYPES.get(str(kind), "any value"), *bounds])

@@ -5,13 +5,14 @@ import importlib.util
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from populace.agents.action_schema import form_in_words
 from populace.core.errors import PopulaceError, SetupError
 from populace.core.inputs import nearest
 from populace.core.prompt import Prompt, read_prompt
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
 
 #: The module of a task's folder that holds its class.
 _TASK = "task"
-
-_BOUNDS = {
-    "minimum": "from {}",
-    "exclusiveMinimum": "more than {}",
-    "maximum": "to {}",
-    "exclusiveMaximum": "less than {}",
-    "pattern": "like {}",
-    "minLength": "{} characters or more",
-    "maxLength": "{} characters or less",
-}
 
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
@@ -212,7 +203,7 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
         field = scenario.settings_type.model_fields[name]
         default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
         default = "" if default == () else default
-        kind = _kind(schema["properties"][name], schema.get("$defs", {}))
+        kind = form_in_words(schema["properties"][name], schema.get("$defs", {}))
         about = " ".join((field.description or "").split())
         yield f"{name}={default} ({kind}{', required' * field.is_required()})  {about}".rstrip()
 
@@ -231,21 +222,6 @@ def prompts_of(scenario: type[Scenario]) -> tuple[Prompt, ...]:
 
 def _plain(value: object) -> object:
     return value.value if isinstance(value, Enum) else value
-
-
-def _kind(schema: Mapping[str, Any], shared: Mapping[str, Any]) -> str:
-    """A JSON Schema in a few words."""
-    if "$ref" in schema:
-        return _kind(shared[schema["$ref"].rpartition("/")[2]], shared)
-    if "anyOf" in schema:
-        return " or ".join(_kind(one, shared) for one in schema["anyOf"])
-    if "enum" in schema or "const" in schema:
-        return ", ".join(str(value) for value in schema.get("enum", [schema.get("const")]))
-    bounds = [words.format(schema[key]) for key, words in _BOUNDS.items() if key in schema]
-    if schema.get("type") == "array":
-        return f"one or several: {_kind(schema.get('items', {}), shared)}"
-    kind = {"null": "none", "boolean": "true or false"}.get(schema.get("type", ""), schema.get("type", "any"))
-    return ", ".join([kind, *bounds])
 
 
 def _scenarios_of(module: ModuleType) -> Iterator[type[Scenario]]:

@@ -47,7 +47,7 @@ def test_the_export_that_is_recommended_works(ask: Ask, hub: Path, task: str) ->
 def test_what_can_be_made_is_listed_with_its_settings(ask: Ask) -> None:
     assert "instruction: " in ask("make").out
     listed = ask("list", "tasks", "instruction").out
-    assert "--set n=100 (integer, from 1, to 1000000000)  Accepted rows wanted" in listed
+    assert "--set n=100 (whole number, at least 1, at most 1000000000)  Accepted rows wanted" in listed
     assert "neighbours" not in listed
 
 

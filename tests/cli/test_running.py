@@ -101,7 +101,7 @@ def test_what_can_be_run_is_told_with_its_settings(ask: Ask) -> None:
     assert "--set" not in listed
     alone = ask("list", "scenarios", "village").out
     assert alone.startswith("village: ")
-    assert "--set flood_at=4 (integer, from 0)  Step at whose start the flood takes the bridge" in alone
+    assert "--set flood_at=4 (whole number, at least 0)  Step at whose start the flood takes the bridge" in alone
     ask("list", "scenarios", "vilage").complains(2, "did you mean 'village'?")
 
 
@@ -124,13 +124,13 @@ Errands.settings_type = Mine
     lines = ask("list", "scenarios", "errands.py").out.splitlines()
     assert lines[:6] == [
         "errands: What would people ask an assistant for?",
-        "    --set mode=open (open, secret)  How people vote",
-        "    --set turnout=0.8 (number, from 0, less than 1)",
+        "    --set mode=open (one of open, secret)  How people vote",
+        "    --set turnout=0.8 (number, at least 0, less than 1)",
         "    --set sure=False (true or false)",
-        "    --set limit=None (integer or none)",
-        "    --set seats= (integer, required)",
+        "    --set limit=None (whole number or null)",
+        "    --set seats= (whole number, required)",
     ]
-    assert lines[6].startswith("    --set neighbours=6 (integer, from 0)  Maximum neighbours")
+    assert lines[6].startswith("    --set neighbours=6 (whole number, at least 0)  Maximum neighbours")
 
 
 def test_a_run_file_is_named_after_the_script(ask: Ask, folder: Path) -> None:
