@@ -4,7 +4,7 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Unpack
@@ -94,23 +94,19 @@ class Measured:
     got: float
     #: By how much it may differ: rounding errors, or standard errors of a mean.
     tolerance: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A row of the table that `populace check engine` shows."""
-
-    law: str
-    what: str
-    expected: float
-    got: float
-    tolerance: float
-    source: str
+    #: The law, and the paper that its result is from; filled in by `Law.check`.
+    law: str = ""
+    source: str = ""
 
     @property
     def passes(self) -> bool:
         """Whether it is within its tolerance; a number that is none never is."""
         return abs(self.got - self.expected) <= self.tolerance
+
+
+def measured_share(what: str, expected: float, got: float, draws: int) -> Measured:
+    """A share of so many independent draws, within standard errors of its expectation."""
+    return Measured(what, expected, got, STANDARD_ERRORS * math.sqrt(expected * (1 - expected) / draws))
 
 
 @dataclass(slots=True)
@@ -148,10 +144,10 @@ class Law:
     source: str
     measure: Callable[[Trial], Iterator[Measured]]
 
-    def check(self, trial: Trial) -> Iterator[Finding]:
+    def check(self, trial: Trial) -> Iterator[Measured]:
         """Its numbers, as soon as each is there."""
         for one in self.measure(trial):
-            yield Finding(self.name, one.what, float(one.expected), float(one.got), one.tolerance, self.source)
+            yield replace(one, expected=float(one.expected), got=float(one.got), law=self.name, source=self.source)
 
 
 def society_of(people: int, ties: Iterable[tuple[int, int]] = ()) -> Hub:
@@ -179,6 +175,17 @@ def place_of(persona: str) -> int:
     if found is None:
         raise ValueError(f"{persona!r} is none of the agents of a law")
     return int(found.group())
+
+
+def divided_groups(people: Sequence[Resident], size: int) -> list[Sequence[Resident]]:
+    """The groups of so many people, one after the other, whose members do not all hold the same one value."""
+    groups = (people[first : first + size] for first in range(0, len(people), size))
+    return [group for group in groups if len({held for one in group for held in held_values(one.state.value)}) > 1]
+
+
+def held_values(value: Any) -> Sequence[Any]:
+    """The values that an agent holds, where it may hold several."""
+    return value if isinstance(value, tuple | list) else (value,)
 
 
 def final_values(run: FinishedRun, name: str) -> list[Any]:

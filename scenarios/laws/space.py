@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations, product
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,7 +20,9 @@ from .law import (
     RuleScenario,
     Trial,
     copies_of,
+    divided_groups,
     final_values,
+    measured_share,
     place_of,
     society_of,
 )
@@ -205,20 +208,15 @@ class NamingGame(RuleScenario):
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """A speaker from each group that does not agree yet."""
-        return [rng.choice(group) for group in _undecided(society.residents)]
+        return [rng.choice(group) for group in divided_groups(society.residents, _TALKERS)]
 
     def ended(self, society: SocietyView) -> bool:
         """Once every group agrees."""
-        return not _undecided(society.residents)
+        return not divided_groups(society.residents, _TALKERS)
 
     def rule(self, seen: Observation, rng: random.Random) -> Speak:
         """Any name to anybody."""
         return Speak(kind="speak", to=rng.choice(seen.addressees), word=rng.choice(seen.state.value))
-
-
-def _undecided(people: Sequence[Resident]) -> list[Sequence[Resident]]:
-    groups = (people[first : first + _TALKERS] for first in range(0, len(people), _TALKERS))
-    return [group for group in groups if len({one.state.value for one in group}) > 1 or len(group[0].state.value) > 1]
 
 
 def naming_game(trial: Trial) -> Iterator[Measured]:
@@ -226,58 +224,42 @@ def naming_game(trial: Trial) -> Iterator[Measured]:
     copies = 200 * trial.times
     pairs = [(one, other) for one in range(_TALKERS) for other in range(one)]
     run = trial.run(NamingGame(), copies_of(copies, _TALKERS, pairs), steps=2_000)
-    final = [tuple(names) for names in final_values(run, "value")]
-    groups = [final[first : first + _TALKERS] for first in range(0, len(final), _TALKERS)]
-    yield Measured("groups without consensus", 0, sum(len(set(group)) > 1 or len(group[0]) > 1 for group in groups))
-    wins, mean, deviation = absorption(_TALKERS, 1)
-    got = sum(group[0] == ("A",) for group in groups) / copies
-    error = math.sqrt(wins * (1 - wins) / copies)
-    yield Measured("groups in which the name of the first wins, as a share", wins, got, STANDARD_ERRORS * error)
+    final = final_values(run, "value")
+    known = [
+        {name for names in final[first : first + _TALKERS] for name in names}
+        for first in range(0, len(final), _TALKERS)
+    ]
+    yield Measured("groups without consensus", 0, sum(len(names) > 1 for names in known))
+    wins, mean, deviation = absorption(_TALKERS)
+    got = known.count({"A"}) / copies
+    yield measured_share("groups in which the name of the first wins, as a share", wins, got, copies)
     ((turns,),) = run.sql("SELECT count(*) FROM emissions").rows
     tolerance = STANDARD_ERRORS * deviation / math.sqrt(copies)
     yield Measured("mean number of turns until a group agrees", mean, turns / copies, tolerance)
 
 
-def absorption(people: int, first: int) -> tuple[float, float, float]:
-    """The chance that A wins where so many begin with it, and mean and standard deviation of the number of turns.
+def absorption(people: int) -> tuple[float, float, float]:
+    """The chance that A wins where one begins with it, and mean and standard deviation of the number of turns.
 
-    A state of the chain is how many know A alone and how many know B alone; the others know both.
+    A state of the chain is what each knows: A, B, or both.
     """
-    states = [(a, b) for a in range(people + 1) for b in range(people + 1 - a) if people not in (a, b)]
+    ends = [("A",) * people, ("B",) * people]
+    states = [one for one in product(("A", "B", "AB"), repeat=people) if one not in ends] + ends
     index = {state: place for place, state in enumerate(states)}
-    stay = np.zeros((len(states), len(states)))
-    to_a = np.zeros(len(states))
-    for (a, b), row in index.items():
-        for after, share in _turns(people, a, b).items():
-            if after in index:
-                stay[row, index[after]] += share
-            elif after[0] == people:
-                to_a[row] += share
-    left = np.eye(len(states)) - stay
-    start = index[first, people - first]
-    times = np.linalg.solve(left, np.ones(len(states)))
-    squares = np.linalg.solve(left, 2 * times - 1)
-    deviation = math.sqrt(squares[start] - times[start] ** 2)
-    return float(np.linalg.solve(left, to_a)[start]), float(times[start]), deviation
-
-
-def _turns(people: int, a: int, b: int) -> Mapping[tuple[int, int], float]:
-    """Where one turn leads from a state, with its chances."""
-    both = people - a - b
-    counts = {"A": a, "B": b, "AB": both}
-    after: dict[tuple[int, int], float] = {}
-    for speaker, speakers in counts.items():
-        for hearer, hearers in counts.items():
-            pairs = speakers * (hearers - (speaker == hearer)) / (people * (people - 1))
-            for word in speaker if pairs > 0 else ():
-                left = dict(counts)
-                if word in hearer:  # both keep the word alone
-                    left[speaker] -= 1
-                    left[hearer] -= 1
-                    left[word] += 2
+    moves = np.zeros((len(states), len(states)))
+    for state in states[:-2]:
+        for speaker, hearer in permutations(range(people), 2):
+            for word in state[speaker]:
+                after = list(state)
+                if word in state[hearer]:  # both keep the word alone
+                    after[speaker] = after[hearer] = word
                 else:
-                    left[hearer] -= 1
-                    left["AB"] += 1
-                key = left["A"], left["B"]
-                after[key] = after.get(key, 0.0) + pairs / len(speaker)
-    return after
+                    after[hearer] = "AB"
+                moves[index[state], index[tuple(after)]] += 1 / len(state[speaker])
+    moves /= people * (people - 1)
+    left = np.eye(len(states) - 2) - moves[:-2, :-2]
+    times = np.linalg.solve(left, np.ones(len(left)))
+    squares = np.linalg.solve(left, 2 * times - 1)
+    start = index[("A", *("B",) * (people - 1))]
+    wins = np.linalg.solve(left, moves[:-2, -2])[start]
+    return float(wins), float(times[start]), math.sqrt(squares[start] - times[start] ** 2)

@@ -26,7 +26,9 @@ from .law import (
     Ties,
     Trial,
     copies_of,
+    divided_groups,
     final_values,
+    measured_share,
     place_of,
     society_of,
     values_by_step,
@@ -172,9 +174,8 @@ def _three(trial: Trial) -> Iterator[Measured]:
     trios = copies_of(copies, 3, ((0, 1), (1, 2), (2, 0)))
     run = trial.run(BoundedConfidence({"confidence": 0.6, "people": 3}), trios, steps=1)
     final = np.reshape(final_values(run, "value"), (copies, 3))
-    error = math.sqrt(3 / 16 / copies)
     first = float(np.mean(final[:, 0] > 0))
-    yield Measured("three people: share of middle ones who join the first", 0.75, first, STANDARD_ERRORS * error)
+    yield measured_share("three people: share of middle ones who join the first", 0.75, first, copies)
 
 
 def _encounters(people: int, confidence: float, steps: int, rng: random.Random) -> list[float]:
@@ -209,13 +210,11 @@ class Voters(RuleScenario):
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those whose windmill does not agree yet."""
-        people = society.residents
-        mills = (people[first : first + _WINDMILL_PEOPLE] for first in range(0, len(people), _WINDMILL_PEOPLE))
-        return [one for mill in mills if len({other.state.value for other in mill}) > 1 for one in mill]
+        return [one for mill in divided_groups(society.residents, _WINDMILL_PEOPLE) for one in mill]
 
     def ended(self, society: SocietyView) -> bool:
         """Once every windmill agrees."""
-        return not self.active(society, random.Random(0))  # noqa: S311 - draws nothing
+        return not divided_groups(society.residents, _WINDMILL_PEOPLE)
 
     def rule(self, seen: Observation, rng: random.Random) -> Hold:
         """Copy a line that was heard; nothing is heard in the first step."""
@@ -229,21 +228,21 @@ def voter(trial: Trial) -> Iterator[Measured]:
     run = trial.run(Voters(), copies_of(copies, _WINDMILL_PEOPLE, _WINDMILL), steps=1_000)
     final = np.reshape(final_values(run, "value"), (copies, _WINDMILL_PEOPLE))
     yield Measured("windmills without consensus", 0, int(np.sum(np.ptp(final.astype(int), axis=1))))
-    error = math.sqrt(2 / 9 / copies)
-    got = float(final[:, 0].mean())
-    yield Measured("consensus on the middle one's opinion", 1 / 3, got, STANDARD_ERRORS * error)
+    yield measured_share("consensus on the middle one's opinion", 1 / 3, float(final[:, 0].mean()), copies)
 
 
-class Rioter(Held):
-    """The threshold of somebody, and when they joined."""
+class Member(Held):
+    """What somebody holds, and the step in which they joined; 0 is never."""
 
     joined_at: int = 0
 
 
 class Crowd(State):
-    """How many have joined."""
+    """How many have joined, and how many of them in the latest step in which anybody did."""
 
     joined: int = 0
+    latest: int = 0
+    step: int = 0
 
 
 class Join(Action):
@@ -251,21 +250,23 @@ class Join(Action):
 
     name: ClassVar[str] = "join"
     novelty = "none"
-    kind: Literal["join"]
+    kind: Literal["join"] = "join"
     step: int
 
     def apply(self, effects: ActionEffects) -> None:
         """One more in the crowd, which all see from the next step on."""
         effects.state.joined_at = self.step
-        effects.world.state.joined += 1
+        crowd = effects.world.state
+        crowd.joined += 1
+        crowd.latest = crowd.latest + 1 if crowd.step == self.step else 1
+        crowd.step = self.step
 
 
-class Riot(RuleScenario):
-    """A crowd in which each joins once enough others have."""
+class Joining(RuleScenario):
+    """The base of crowds that everybody sees, and can join once."""
 
-    name = "riot"
     actions = (Join,)
-    agent_state_type = Rioter
+    agent_state_type = Member
     world_state_type = Crowd
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
@@ -276,9 +277,15 @@ class Riot(RuleScenario):
         """Once a step has gone by in which nobody joined."""
         return bool(society.world.step) and not society.emitted_this_step
 
+
+class Riot(Joining):
+    """A crowd in which each joins once enough others have."""
+
+    name = "riot"
+
     def rule(self, seen: Observation, rng: random.Random) -> Join | None:
         """Join, if enough have."""
-        return Join(kind="join", step=seen.step) if seen.world_state.joined >= seen.state.value else None
+        return Join(step=seen.step) if seen.world_state.joined >= seen.state.value else None
 
 
 def granovetter(trial: Trial) -> Iterator[Measured]:
@@ -371,45 +378,16 @@ def compare_sizes(spread: Mapping[int, float], sizes: Sequence[int]) -> Iterator
     variance = sum((size - mean) ** 2 * share for size, share in spread.items())
     error = math.sqrt(variance / len(sizes))
     yield Measured("mean number of active agents", mean, sum(sizes) / len(sizes), STANDARD_ERRORS * error)
-    share = spread[min(spread)]
-    error = math.sqrt(share * (1 - share) / len(sizes))
-    got = sum(size == min(spread) for size in sizes) / len(sizes)
-    yield Measured(f"copies with {min(spread)} active, as a share", share, got, STANDARD_ERRORS * error)
+    least = min(spread)
+    yield measured_share(
+        f"copies with {least} active, as a share", spread[least], sizes.count(least) / len(sizes), len(sizes)
+    )
 
 
 def sizes_of(run: FinishedRun, copies: int, people: int) -> list[int]:
     """How many are active at the end in each copy."""
     active = [since > 0 for since in final_values(run, "value")]
     return [sum(active[first : first + people]) for first in range(0, copies * people, people)]
-
-
-class Infection(State):
-    """When an agent was infected; 0 is never."""
-
-    infected_at: int = 0
-
-
-class Ward(State):
-    """How many were infected in the latest step in which anybody was."""
-
-    infectious: int = 0
-    step: int = 0
-
-
-class Infect(Action):
-    """Be infected, and infectious for one step."""
-
-    name: ClassVar[str] = "infect"
-    novelty = "none"
-    kind: Literal["infect"]
-    step: int
-
-    def apply(self, effects: ActionEffects) -> None:
-        """One more who is infectious in the next step."""
-        effects.state.infected_at = self.step
-        ward = effects.world.state
-        ward.infectious = ward.infectious + 1 if ward.step == self.step else 1
-        ward.step = self.step
 
 
 class EpidemicSettings(RuleSettings):
@@ -419,30 +397,21 @@ class EpidemicSettings(RuleSettings):
     first: int = Field(1, ge=1, description="Agents that are infected at first")
 
 
-class Epidemic(RuleScenario):
+class Epidemic(Joining):
     """Everybody meets everybody: who is infected is infectious in the next step, then immune."""
 
     name = "epidemic"
-    actions = (Infect,)
-    agent_state_type = Infection
-    world_state_type = Ward
     settings_type = EpidemicSettings
     settings: EpidemicSettings
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those who can be infected; in the first step those who are."""
-        if society.world.step == 1:
-            return society.residents[: self.settings.first]
-        return [one for one in society.residents if not one.state.infected_at]
+        return society.residents[: self.settings.first] if society.world.step == 1 else super().active(society, rng)
 
-    def ended(self, society: SocietyView) -> bool:
-        """Once nobody was infected in a step."""
-        return bool(society.world.step) and not society.emitted_this_step
-
-    def rule(self, seen: Observation, rng: random.Random) -> Infect | None:
-        """Escape all who are infectious, or not."""
-        escape = self.settings.escape**seen.world_state.infectious if seen.step > 1 else 0.0
-        return None if rng.random() < escape else Infect(kind="infect", step=seen.step)
+    def rule(self, seen: Observation, rng: random.Random) -> Join | None:
+        """Escape all who were infected in the latest step, or not."""
+        escape = self.settings.escape**seen.world_state.latest if seen.step > 1 else 0.0
+        return None if rng.random() < escape else Join(step=seen.step)
 
 
 def sir(trial: Trial) -> Iterator[Measured]:
@@ -461,7 +430,7 @@ def _large(trial: Trial) -> Iterator[Measured]:
     susceptible = people - first
     escape = 1 - contacts / susceptible
     run = trial.run(Epidemic({"escape": escape, "first": first}), society_of(people), steps=100)
-    infected = sum(step > 1 for step in final_values(run, "infected_at")) / susceptible
+    infected = sum(step > 1 for step in final_values(run, "joined_at")) / susceptible
     rate, share = -susceptible * math.log(escape), 0.5
     for _ in range(200):
         share = 1 - math.exp(-rate * (share + first / susceptible))

@@ -9,8 +9,7 @@ from populace.core.inputs import nearest
 from populace.core.query import QueryResult
 
 from . import space, spreading
-from . import space as naming
-from .law import Finding, Law, Trial
+from .law import Law, Measured, Trial
 
 #: Every law with the paper that its result is from. docs/validation.md derives them.
 LAWS = (
@@ -20,7 +19,7 @@ LAWS = (
     Law("degroot", "DeGroot 1974", spreading.degroot),
     Law("deffuant", "Deffuant, Neau, Amblard and Weisbuch 2000", spreading.deffuant),
     Law("voter", "Sood and Redner 2005", spreading.voter),
-    Law("naming-game", "Baronchelli and others 2006", naming.naming_game),
+    Law("naming-game", "Baronchelli and others 2006", space.naming_game),
     Law("schelling", "Schelling 1971", space.schelling),
 )
 
@@ -37,14 +36,14 @@ def find_laws(names: Sequence[str] = ()) -> tuple[Law, ...]:
     return tuple(law for law in LAWS if not names or law.name in names)
 
 
-def check_laws(laws: Sequence[Law], *, seed: int = 0, times: int = 1) -> Iterator[Finding]:
+def check_laws(laws: Sequence[Law], *, seed: int = 0, times: int = 1) -> Iterator[Measured]:
     """What each law says and what the engine did, one number after the other; `times` as in `Trial`."""
     for law in laws:
         with TemporaryDirectory(prefix="populace-") as folder:
             yield from law.check(Trial(Path(folder), seed, times))
 
 
-def table_of(findings: Iterable[Finding]) -> QueryResult:
+def table_of(findings: Iterable[Measured]) -> QueryResult:
     """One row for each number."""
     columns = ("law", "what", "expected", "got", "tolerance", "pass", "source")
     types = ("VARCHAR", "VARCHAR", "DOUBLE", "DOUBLE", "DOUBLE", "VARCHAR", "VARCHAR")

@@ -6,7 +6,7 @@ from engine_laws.suite import LAWS, failed
 
 from populace.cli.app import cli
 from populace.core.errors import SetupError
-from populace.scenarios.laws.law import Finding, society_of
+from populace.scenarios.laws.law import Measured, society_of
 from populace.scenarios.laws.suite import check_laws, find_laws, table_of
 from populace.sim import step
 
@@ -32,7 +32,7 @@ def test_every_law_holds() -> None:
 
 def test_a_number_beyond_its_tolerance_fails_and_so_does_none() -> None:
     def passes(got: float) -> bool:
-        return Finding("law", "number", expected=1.0, got=got, tolerance=0.1, source="theory").passes
+        return Measured("number", expected=1.0, got=got, tolerance=0.1).passes
 
     assert (passes(1.05), passes(1.2), passes(float("nan"))) == (True, False, False)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from populace.agents.endpoint.models import ModelHandle
     from populace.agents.gateway.budget import Prices
     from populace.core.query import QueryResult
-    from populace.scenarios.laws.law import Finding
+    from populace.scenarios.laws.law import Measured
 
 _STYLES = {"ok": "green", "no": "red", "unknown": "yellow"}
 
@@ -175,7 +175,7 @@ def check_engine(laws: tuple[str, ...], seed: int, times: int, as_csv: bool) -> 
     from populace.core.inputs import check_seed
     from populace.scenarios.laws.suite import check_laws, find_laws, table_of
 
-    findings: list[Finding] = []
+    findings: list[Measured] = []
     seed = check_seed(seed)
     with click.progressbar(find_laws(laws), label="Laws", file=sys.stderr) as progress:
         for law in progress:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from populace.scenarios.laws import suite
-from populace.scenarios.laws.law import Finding, Law
+from populace.scenarios.laws.law import Law, Measured
 
 from . import change, draws, games, levers, networks, stubborn, surveys, thresholds, turns
 
@@ -31,6 +31,6 @@ LAWS = (
 BY_NAME = {law.name: law for law in LAWS}
 
 
-def failed(*names: str) -> Iterator[Finding]:
+def failed(*names: str) -> Iterator[Measured]:
     """The numbers of these laws that are not as they should be."""
     return (one for one in suite.check_laws([BY_NAME[name] for name in names]) if not one.passes)
