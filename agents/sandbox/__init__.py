@@ -3,7 +3,6 @@
 from .run import (
     CodeOutcome,
     CodeResult,
-    Confinement,
     FunctionCall,
     Returned,
     SandboxLevel,
@@ -16,7 +15,6 @@ from .run import (
 __all__ = [
     "CodeOutcome",
     "CodeResult",
-    "Confinement",
     "FunctionCall",
     "Returned",
     "SandboxLevel",

@@ -7,12 +7,12 @@ import platform
 import shutil
 import signal
 import struct
-import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -140,33 +140,26 @@ class SandboxLevel(StrEnum):
     #: Limits of time, memory and sizes alone.
     LIMITS = "limits"
 
-
-@dataclass(frozen=True, slots=True)
-class Confinement:
-    """What code is kept from at a level."""
-
-    level: SandboxLevel
-
     @property
     def network(self) -> bool:
         """Whether the kernel cuts the network."""
-        return self.level is not SandboxLevel.LIMITS
+        return self is not SandboxLevel.LIMITS
 
     @property
     def files(self) -> bool:
         """Whether the kernel denies files outside the code's own folder."""
-        return self.level in (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
+        return self in (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
 
     @property
     def processes(self) -> bool:
         """Whether the kernel denies new processes, and signals to others."""
-        return filter_program() is not None and self.level is not SandboxLevel.LIMITS
+        return filter_program() is not None and self is not SandboxLevel.LIMITS
 
     @property
     def sentence(self) -> str:
         """What is confined and what is not, for the terminal and for rows."""
         always = "limited in time, memory and output, with nothing of the environment"
-        match self.level:
+        match self:
             case SandboxLevel.BUBBLEWRAP:
                 return f"Code runs {always}, without network, other processes or files but Python's own (bubblewrap)."
             case SandboxLevel.LANDLOCK:
@@ -186,10 +179,10 @@ class Confinement:
                 )
 
 
-def command(confined: Confinement, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
+def command(confined: SandboxLevel, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
     """Return the command that runs the code in the folder. Its job is on the descriptor."""
     python = [_interpreter(), *_PYTHON, "-c", _source(), str(descriptor)]
-    if confined.level is not SandboxLevel.BUBBLEWRAP:
+    if confined is not SandboxLevel.BUBBLEWRAP:
         return python
     bound = [word for path in (*readable_paths(), _interpreter()) for word in ("--ro-bind", path, path)]
     return [
@@ -205,16 +198,16 @@ def environment(folder: Path) -> dict[str, str]:
     return {"HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
 
-def job_of(confined: Confinement, rlimits: Mapping[str, int]) -> dict[str, Any]:
+def job_of(confined: SandboxLevel, rlimits: Mapping[str, int]) -> dict[str, Any]:
     """Return how the child confines itself."""
-    program = None if confined.level is SandboxLevel.LIMITS else filter_program()
+    program = None if confined is SandboxLevel.LIMITS else filter_program()
     # Where no filter denies processes, the limit of their number does: none but this one.
     processes = {"RLIMIT_NPROC": 0} if program is None else {}
     return {
         "rlimits": {**rlimits, "RLIMIT_CORE": 0, **processes},
         "filter": program.hex() if program else "",
-        "landlock": confined.level is SandboxLevel.LANDLOCK,
-        "readable": readable_paths() if confined.level is SandboxLevel.LANDLOCK else (),
+        "landlock": confined is SandboxLevel.LANDLOCK,
+        "readable": readable_paths() if confined is SandboxLevel.LANDLOCK else (),
     }
 
 
@@ -313,7 +306,7 @@ async def run_code(
     *,
     calls: Sequence[FunctionCall] = (),
     limits: SandboxLimits | None = None,
-    under: Confinement | None = None,
+    under: SandboxLevel | None = None,
 ) -> CodeResult:
     """Run Python code in a process of its own, as confined as this machine allows (`confinement()`), or as given.
 
@@ -334,7 +327,7 @@ async def run_code(
             return await _run(confined, folder, record, limits)
 
 
-async def _run(confined: Confinement, folder: Path, record: IO[bytes], limits: SandboxLimits) -> CodeResult:
+async def _run(confined: SandboxLevel, folder: Path, record: IO[bytes], limits: SandboxLimits) -> CodeResult:
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command(confined, folder, record.fileno(), limits.file_bytes),
@@ -462,14 +455,14 @@ def _slots() -> asyncio.Semaphore:
     return _SLOTS.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
 
 
-def confinement() -> Confinement:
+def confinement() -> SandboxLevel:
     """Return the best level that works here, found out once by trying.
 
     Raises `SetupError` if code cannot be run at all.
     """
     for level in SandboxLevel:
         if unavailable(level) is None:
-            return Confinement(level)
+            return level
     raise SetupError(f"No code can be run here: {unavailable(SandboxLevel.LIMITS)}")
 
 
@@ -482,39 +475,20 @@ def unavailable(level: SandboxLevel) -> str | None:
         return f"{level.value} needs Linux on x86_64 or aarch64."
     if level is SandboxLevel.BUBBLEWRAP and shutil.which("bwrap") is None:
         return "bubblewrap is not installed: there is no program bwrap."
-    failed = _probe(Confinement(level))
+    failed = _probe(level)
     return f"{level.value} does not work here: {failed}." if failed else None
 
 
-def _probe(confined: Confinement) -> str:
+def _probe(confined: SandboxLevel) -> str:
     """Run code that tries what the level denies. Return what went wrong, or an empty text if it was denied."""
-    with tempfile.TemporaryDirectory(prefix="populace-") as name, tempfile.NamedTemporaryFile() as secret:
-        folder = Path(name).resolve() / "empty"
-        folder.mkdir()
+    with tempfile.NamedTemporaryFile() as secret, ThreadPoolExecutor(1) as pool:  # beside any event loop
         trials = [f"open({secret.name!r}).close()"] * confined.files
         trials += ["import socket; socket.socket().close()", "import os; os.fork()"] * confined.processes
-        with tempfile.TemporaryFile() as record:
-            job = {"code": f"trials = {trials}{_PROBE}", "calls": []}
-            record.write(json.dumps(job | job_of(confined, _rlimits(SandboxLimits()))).encode())
-            record.seek(0)
-            words = command(confined, folder, record.fileno(), SandboxLimits().file_bytes)
-            try:
-                ended = subprocess.run(  # noqa: S603 - our own command
-                    words,
-                    cwd=folder,
-                    env=environment(folder),
-                    pass_fds=(record.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    timeout=SandboxLimits().wall_seconds,
-                    start_new_session=True,
-                    check=False,
-                )
-            except (OSError, subprocess.TimeoutExpired) as error:
-                return str(error)
-    lines = ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"]
-    return "" if ended.returncode == 0 else lines[-1].rstrip(".")
+        try:
+            done = pool.submit(asyncio.run, run_code(f"trials = {trials}{_PROBE}", under=confined)).result()
+        except (OSError, SetupError) as error:
+            return str(error)
+    return done.reason.rstrip(".")
 
 
 _PROBE = """

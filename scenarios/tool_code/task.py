@@ -331,7 +331,7 @@ async def run(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str,
     for name, result in execution_checks(done, returned, cases).items():
         draft = draft.checked(name, result)
     results = [{"error": one.error} if one.error else {"value": one.value} for one in returned]
-    return {"draft": _with(draft, results=results, confinement=confinement().level.value)}
+    return {"draft": _with(draft, results=results, confinement=confinement().value)}
 
 
 def _with(draft: Draft, **fields: object) -> Draft:

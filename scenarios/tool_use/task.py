@@ -425,7 +425,7 @@ class ToolUseTask(ToolSetTask):
                 "calls": talk.calls,
                 "wrong_calls": sum(one.wrong_calls for one in talk.done),
                 "ended": talk.done[-1].ended,
-                "confinement": confinement().level.value,
+                "confinement": confinement().value,
             }
         )
         draft = replace(draft, answer=replace(draft.answer, value=kept))

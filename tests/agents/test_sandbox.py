@@ -14,7 +14,6 @@ import pytest
 from populace.agents.sandbox import (
     CodeOutcome,
     CodeResult,
-    Confinement,
     FunctionCall,
     Returned,
     SandboxLevel,
@@ -28,15 +27,15 @@ TIGHT = SandboxLimits(cpu_seconds=1, wall_seconds=120, memory_bytes=200 << 20, f
 
 
 @pytest.fixture(params=list(SandboxLevel))
-def confined(request: pytest.FixtureRequest) -> Confinement:
+def confined(request: pytest.FixtureRequest) -> SandboxLevel:
     level: SandboxLevel = request.param
     reason = unavailable(level)
     if reason is not None:
         pytest.skip(reason)
-    return Confinement(level)
+    return level
 
 
-async def run(confined: Confinement, code: str, **more: Any) -> CodeResult:
+async def run(confined: SandboxLevel, code: str, **more: Any) -> CodeResult:
     return await run_code(code, under=confined, limits=more.pop("limits", TIGHT), **more)
 
 
@@ -44,7 +43,7 @@ def names(folder: Path) -> list[str]:
     return [one.name for one in folder.iterdir()]
 
 
-async def test_code_has_no_input_and_gives_values(confined: Confinement) -> None:
+async def test_code_has_no_input_and_gives_values(confined: SandboxLevel) -> None:
     code = "import math, sys\nprint(repr(sys.stdin.read()))\ndef area(r, name='a'): return {name: math.floor(r * r)}"
     calls = (
         FunctionCall("area", {"r": 3}),
@@ -105,7 +104,7 @@ async def test_values_that_are_not_json_and_too_long_ones_are_errors() -> None:
     assert (await run(confinement(), code, calls=(FunctionCall("c"),))).outcome is CodeOutcome.OUTPUT_LIMIT
 
 
-async def test_the_network_is_cut(confined: Confinement) -> None:
+async def test_the_network_is_cut(confined: SandboxLevel) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
         port = server.getsockname()[1]
@@ -119,7 +118,7 @@ async def test_the_network_is_cut(confined: Confinement) -> None:
             assert "can reach the network" in confined.sentence
 
 
-async def test_files_outside_are_neither_read_nor_written(confined: Confinement, tmp_path: Path) -> None:
+async def test_files_outside_are_neither_read_nor_written(confined: SandboxLevel, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("hidden")
     attempts = {
@@ -155,7 +154,7 @@ async def test_files_outside_are_neither_read_nor_written(confined: Confinement,
         assert "files that you can" in confined.sentence
 
 
-async def test_nothing_of_the_environment_is_there(confined: Confinement, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_of_the_environment_is_there(confined: SandboxLevel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     done = await run(confined, "import os, sys; print(sorted(os.environ), os.getcwd() == os.environ['HOME'], sys.path)")
@@ -164,9 +163,9 @@ async def test_nothing_of_the_environment_is_there(confined: Confinement, monkey
     assert "True" in done.stdout
 
 
-async def test_no_process_is_started_and_none_is_signalled(confined: Confinement, tmp_path: Path) -> None:
+async def test_no_process_is_started_and_none_is_signalled(confined: SandboxLevel, tmp_path: Path) -> None:
     if not confined.processes and os.geteuid() == 0:
-        pytest.skip(f"{confined.level} cannot deny processes to the administrator")
+        pytest.skip(f"{confined.value} cannot deny processes to the administrator")
     code = (
         "import os, subprocess\n"
         "for attempt in (os.fork, lambda: subprocess.run(['true'])):\n"
@@ -213,9 +212,9 @@ REFUSED = {
 }
 
 
-async def test_system_calls_that_reach_beyond_the_process_are_refused(confined: Confinement) -> None:
+async def test_system_calls_that_reach_beyond_the_process_are_refused(confined: SandboxLevel) -> None:
     if not confined.processes or platform.machine() != "x86_64":
-        pytest.skip(f"{confined.level} on {platform.machine()}: the numbers are those of the filter on x86-64")
+        pytest.skip(f"{confined.value} on {platform.machine()}: the numbers are those of the filter on x86-64")
     code = (
         "import ctypes, os\n"
         "kernel = ctypes.CDLL(None, use_errno=True)\n"
@@ -229,9 +228,9 @@ async def test_system_calls_that_reach_beyond_the_process_are_refused(confined: 
     assert (done.outcome, done.stdout, done.stderr) == (CodeOutcome.OK, "", "")
 
 
-async def test_limits_cannot_be_raised(confined: Confinement) -> None:
+async def test_limits_cannot_be_raised(confined: SandboxLevel) -> None:
     if not confined.processes and os.geteuid() == 0:
-        pytest.skip(f"{confined.level} cannot keep the administrator from raising limits")
+        pytest.skip(f"{confined.value} cannot keep the administrator from raising limits")
     code = (
         "import resource\n"
         "for name in ('CPU', 'AS', 'FSIZE', 'NOFILE'):\n"
@@ -242,9 +241,9 @@ async def test_limits_cannot_be_raised(confined: Confinement) -> None:
     assert (await run(confined, code)).stdout.split() == ["denied"] * 4
 
 
-async def test_threads_are_allowed(confined: Confinement) -> None:
+async def test_threads_are_allowed(confined: SandboxLevel) -> None:
     if not confined.processes:
-        pytest.skip(f"{confined.level} cannot tell threads from processes")
+        pytest.skip(f"{confined.value} cannot tell threads from processes")
     code = "import threading\nt = threading.Thread(target=print, args=('in a thread',))\nt.start()\nt.join()"
     assert (await run(confined, code)).stdout == "in a thread\n"
 
@@ -252,7 +251,7 @@ async def test_threads_are_allowed(confined: Confinement) -> None:
 async def test_a_fork_bomb_and_what_runs_in_the_background_leave_nothing_behind(tmp_path: Path) -> None:
     best = confinement()
     if not best.processes:
-        pytest.skip(f"{best.level} cannot deny processes")
+        pytest.skip(f"{best.value} cannot deny processes")
     beat = tmp_path / "beat"
     code = (
         "import os, time\n"
@@ -261,9 +260,7 @@ async def test_a_fork_bomb_and_what_runs_in_the_background_leave_nothing_behind(
         "    except OSError:\n        break\n"
         f"while True:\n    open({str(beat)!r}, 'a').write('x'); time.sleep(.01)"
     )
-    level = (
-        Confinement(SandboxLevel.SECCOMP) if unavailable(SandboxLevel.SECCOMP) is None else best
-    )  # one that may write the file
+    level = SandboxLevel.SECCOMP if unavailable(SandboxLevel.SECCOMP) is None else best  # one that may write the file
     done = await run(level, code, limits=SandboxLimits(wall_seconds=0.5))
     assert done.outcome in (CodeOutcome.TIMEOUT, CodeOutcome.ERROR)
     size = beat.stat().st_size if beat.exists() else 0
@@ -310,8 +307,8 @@ async def test_as_many_run_at_a_time_as_there_are_processors(monkeypatch: pytest
 
 
 def test_each_level_says_what_it_confines() -> None:
-    assert all(Confinement(level).sentence.startswith("Code runs limited in time") for level in SandboxLevel)
-    assert [level for level in SandboxLevel if "not confined" in Confinement(level).sentence] == [
+    assert all(level.sentence.startswith("Code runs limited in time") for level in SandboxLevel)
+    assert [level for level in SandboxLevel if "not confined" in level.sentence] == [
         SandboxLevel.SECCOMP,
         SandboxLevel.LIMITS,
     ]
@@ -321,7 +318,7 @@ def test_a_level_that_denies_less_than_it_claims_is_not_taken(monkeypatch: pytes
     if unavailable(SandboxLevel.SECCOMP) is not None:
         pytest.skip(str(unavailable(SandboxLevel.SECCOMP)))
     unavailable.cache_clear()
-    monkeypatch.setattr(Confinement, "files", True)
+    monkeypatch.setattr(SandboxLevel, "files", True)
     assert "it does not deny: open(" in str(unavailable(SandboxLevel.SECCOMP))
     unavailable.cache_clear()
 
@@ -330,7 +327,7 @@ async def test_pipes_that_a_process_holds_beyond_the_run_leave_no_traceback(capl
     code = (
         "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\nwhile True: os.write(2, b'x' * 65536)"
     )
-    done = await run_code(code, under=Confinement(SandboxLevel.LIMITS))
+    done = await run_code(code, under=SandboxLevel.LIMITS)
     assert done.outcome is CodeOutcome.OUTPUT_LIMIT
     gc.collect()
     assert not caplog.records
