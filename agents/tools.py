@@ -91,6 +91,14 @@ def _invalid(schema: Mapping[str, Any]) -> str:
     return ""
 
 
+def value_fault(value: Any, schema: Mapping[str, Any]) -> str:
+    """Return why a value does not fit a schema, or an empty text where it does."""
+    from jsonschema import Draft202012Validator
+
+    error = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
+    return "" if error is None else error.message[:300]
+
+
 def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
     """Yield what strict mode refuses, each with the path to it."""
     for path, part, depth in _parts(schema, "", 1):

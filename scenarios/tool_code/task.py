@@ -35,7 +35,7 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.responses import schema_of
 from populace.agents.sandbox import CodeOutcome, CodeResult, FunctionCall, Returned, confinement, run_code
 from populace.agents.text_forms import code_with_fields
-from populace.agents.tools import code_faults
+from populace.agents.tools import code_faults, value_fault
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError
 from populace.core.model import AnswerSchema, FrozenModel
@@ -105,7 +105,7 @@ def case_faults(case: Any, tool: Mapping[str, Any], what: str) -> list[str]:
         return [f"{what} is not JSON: {error}."]
     if not case.returns:
         return []
-    invalid = _invalid(arguments, tool["parameters"]) or _invalid(value, tool["returns"])
+    invalid = value_fault(arguments, tool["parameters"]) or value_fault(value, tool["returns"])
     return [f"{what} does not fit the interface: {invalid}."] if invalid else []
 
 
@@ -173,13 +173,6 @@ def same_value(one: Any, other: Any) -> bool:
 
 def _told(returned: Returned) -> str:
     return returned.error or json.dumps(returned.value)[:120]
-
-
-def _invalid(value: Any, schema: Mapping[str, Any]) -> str:
-    from jsonschema import Draft202012Validator
-
-    error = next(iter(Draft202012Validator(schema).iter_errors(value)), None)
-    return "" if error is None else error.message[:200]
 
 
 _FOLDER = Path(__file__).parent

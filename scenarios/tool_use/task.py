@@ -27,7 +27,7 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
 from populace.agents.responses import ask_line, check_lines, schema_of
 from populace.agents.sandbox import FunctionCall, confinement, run_code
-from populace.agents.tools import as_openai
+from populace.agents.tools import as_openai, value_fault
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError, parameter
 from populace.core.model import Answer, AnswerSchema, FrozenModel, NativeTools, Outcome
@@ -101,7 +101,7 @@ async def call_tool(shown: Sequence[GivenTool], call: ToolCall) -> tuple[str, bo
         arguments = json.loads(call.arguments)
     except ValueError as error:
         return refused(f"The arguments are not JSON: {error}.")
-    if wrong := _invalid(arguments, tool.interface["parameters"]):
+    if wrong := value_fault(arguments, tool.interface["parameters"]):
         return refused(f"The arguments do not fit: {wrong}.")
     done = await run_code(tool.code, calls=[FunctionCall(tool.name, arguments)])
     if not done.returned:
@@ -115,18 +115,11 @@ def refused(reason: str) -> tuple[str, bool]:
     return json.dumps({"error": reason}, ensure_ascii=False), True
 
 
-def _invalid(arguments: Any, schema: Mapping[str, Any]) -> str:
-    from jsonschema import Draft202012Validator
-
-    error = next(iter(Draft202012Validator(schema).iter_errors(arguments)), None)
-    return "" if error is None else error.message[:300]
-
-
 _PHRASES = Path(__file__).with_name("phrases.toml")
 #: The share of requests of which the first call is wrong, and of those that take several tools and get them at once.
 _WRONG, _AT_ONCE = 0.3, 0.6
 #: What a further request begins with, and how two questions are put in one.
-_FURTHER = ("", "ok. ", "Thanks. ", "Next one: ", "one more: ", "Good. Now this: ", "and ", "also, ")
+_FURTHER = ("", "ok. ", "Thanks. ", "Next one: ", "one more: ", "Good. Now this: ")
 _TOGETHER = ("1) {first} 2) {second}", "{first}\n{second}", "{first}\nand: {second}")
 
 
@@ -157,10 +150,7 @@ def further_request(
     text = str(request(needs, seed, rng, situation, schema)["text"])
     if any(text in one for one in earlier):
         return {"done": True, "text": ""}
-    opening = rng.choice(_FURTHER if needs else _FURTHER[:2])
-    is_going_on = opening.endswith((", ", "and ", ": "))
-    is_lowered = is_going_on and not text.startswith("I ")
-    return {"done": False, "text": opening + (text[:1].lower() + text[1:] if is_lowered else text)}
+    return {"done": False, "text": rng.choice(_FURTHER if needs else _FURTHER[:2]) + text}
 
 
 def _asked(needs: Sequence[GivenTool], seed: int, rng: random.Random) -> str:
@@ -202,27 +192,19 @@ def next_step(
     at_once = chance.random() < _AT_ONCE
     calls = [{"tool": tool.name, "arguments": question_of(tool, seed)[1]} for tool in (left if at_once else left[:1])]
     if not since and chance.random() < _WRONG:
-        calls[0] = _mistaken(calls[0], left[0], shown, chance)
+        calls[0] = _mistaken(calls[0], left[0], chance)
     return {"does": "call", "calls": calls, "text": ""}
 
 
-def _mistaken(
-    call: Mapping[str, str], tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random
-) -> dict[str, str]:
+def _mistaken(call: Mapping[str, str], tool: GivenTool, rng: random.Random) -> dict[str, str]:
     """The call with a mistake that assistants make."""
     arguments = json.loads(call["arguments"])
-    key = rng.choice(list(arguments)) if arguments else ""
-    value = arguments.get(key)
-    as_text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    short = tool.name.rpartition("_for_")[0] or f"{tool.name}_tool"
     mistakes = [
         {"arguments": call["arguments"].removesuffix("}")},
         {"arguments": json.dumps({**arguments, "note": "as asked"})},
-        {"arguments": json.dumps({name: one for name, one in arguments.items() if name != key})},
-        {"arguments": json.dumps({**arguments, key: [as_text] if isinstance(value, str) else as_text})},
+        {"arguments": json.dumps(dict(list(arguments.items())[1:]))},
+        {"tool": f"{tool.name}_tool"},
     ]
-    if all(one.name != short for one in shown):
-        mistakes.append({"tool": short})
     if tool.refused:
         mistakes.append({"arguments": rng.choice(tool.refused)})
     return {**call, **rng.choice(mistakes)}
@@ -321,21 +303,14 @@ class ToolUseSettings(ToolSetSettings):
     beyond: float = Field(0.15, ge=0, le=1, description="Share of requests that none of the tools can do")
 
 
-@dataclass(frozen=True, slots=True)
-class ConversationPlan:
-    """What a conversation is about."""
+@dataclass(slots=True)
+class ToolDialogue:
+    """A conversation: what it is about, and how far it has gone."""
 
     #: The tools that the assistant has.
     shown: Sequence[GivenTool]
     #: For each request the tools that it takes; none for one that is beyond them all.
     needs: Sequence[Sequence[GivenTool]]
-
-
-@dataclass(slots=True)
-class ToolDialogue:
-    """A conversation as it goes on."""
-
-    plan: ConversationPlan
     messages: list[dict[str, Any]] = field(default_factory=list)
     done: list[UserRequest] = field(default_factory=list)
     #: Calls so far, by which they are numbered.
@@ -369,7 +344,7 @@ class ToolUseTask(ToolSetTask):
         """Ask for the request, check it, and let the assistant work and the person go on."""
         return Mind((self.ask, check, self.converse, keep))
 
-    def plan(self, agent: str, rng: random.Random) -> ConversationPlan:
+    def begin(self, agent: str, rng: random.Random) -> ToolDialogue:
         """What a conversation with this person is about: first a tool that was made for them, where there is one."""
         able = [tool for tool in self.given_tools if tool.code]
         first = rng.choice([tool for tool in able if tool.agent == agent] or able)
@@ -380,7 +355,7 @@ class ToolUseTask(ToolSetTask):
             self._needs(first if not place else rng.choice((first, rng.choice(shown))), shown, rng)
             for place in range(rng.randint(1, self.settings.requests))
         ]
-        return ConversationPlan(shown, needs)
+        return ToolDialogue(shown, needs)
 
     def _needs(self, tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random) -> Sequence[GivenTool]:
         """The tools that a request takes which needs this one."""
@@ -394,33 +369,33 @@ class ToolUseTask(ToolSetTask):
     async def ask(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Ask for what the person would ask of an assistant with these tools."""
         context, seed = state["request_context"], state["request_context"].seed
-        plan = self.plan(state["observation"].agent, random.Random(seed))  # noqa: S311 - no secret
-        observation = replace(state["observation"], task=_need(plan, 0))
+        talk = self.begin(state["observation"].agent, random.Random(seed))  # noqa: S311 - no secret
+        observation = replace(state["observation"], task=_need(talk, 0))
         prompt = turn_prompt(observation, (ToolUse,), world=runtime.context.world, seed=seed)
-        schema = cast("AnswerSchema[Action]", schema_of(ToolUse, PROMPT.name, partial(request, plan.needs[0], seed)))
+        schema = cast("AnswerSchema[Action]", schema_of(ToolUse, PROMPT.name, partial(request, talk.needs[0], seed)))
         answer = await runtime.context.model.ask(prompt, schema, context)
         return {
             "draft": Draft(prompt, schema, answer, answer.attempts),
             "observation": observation,
-            "results": {"plan": plan},
+            "results": {"talk": talk},
         }
 
     async def converse(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Let the assistant see to each request, and the person go on, until what was planned has been asked."""
-        draft, plan = state["draft"], state["results"]["plan"]
+        draft, talk = state["draft"], state["results"]["talk"]
         action = draft.answer.value
         if not isinstance(action, ToolUse) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
             return {}
-        talk, text = ToolDialogue(plan), action.text
+        text = action.text
         while text:
             talk.messages.append({"role": "user", "content": text})
             talk.done.append(await self._see_to(talk, state, runtime))
-            is_over = len(talk.done) == len(plan.needs) or talk.done[-1].ended not in ("answer", "decline")
+            is_over = len(talk.done) == len(talk.needs) or talk.done[-1].ended not in ("answer", "decline")
             text = "" if is_over else await _further(talk, state, runtime)
         kept = action.model_copy(
             update={
                 "messages": talk.messages,
-                "tools": [as_openai(tool.interface) for tool in plan.shown],
+                "tools": [as_openai(tool.interface) for tool in talk.shown],
                 "requests": tuple(talk.done),
                 "calls": talk.calls,
                 "wrong_calls": sum(one.wrong_calls for one in talk.done),
@@ -453,20 +428,20 @@ class ToolUseTask(ToolSetTask):
             if not left:
                 ended = "calls"
                 break
-            given = await asyncio.gather(*(call_tool(talk.plan.shown, call) for call in step.calls[:left]))
+            given = await asyncio.gather(*(call_tool(talk.shown, call) for call in step.calls[:left]))
             given += [refused("No more calls may be made for this request.")] * (len(step.calls) - len(given))
             made += len(step.calls)
             wrong += sum(is_wrong for _, is_wrong in given)
             _add_calls(talk, step, [content for content, _ in given])
-        needs = tuple(tool.name for tool in talk.plan.needs[len(talk.done)])
+        needs = tuple(tool.name for tool in talk.needs[len(talk.done)])
         return UserRequest(needs=needs, calls=made, wrong_calls=wrong, ended=ended)
 
 
-def _need(plan: ConversationPlan, place: int) -> str:
+def _need(talk: ToolDialogue, place: int) -> str:
     """What is said to whoever writes a request of what it takes."""
-    names = [tool.name for tool in plan.needs[place]]
+    names = [tool.name for tool in talk.needs[place]]
     phrase = PROMPT.phrase("need", ("beyond", "one")[len(names)] if len(names) < 2 else "several")
-    told = "\n".join(f"- {tool.name}: {tool.interface['purpose']}" for tool in plan.shown)
+    told = "\n".join(f"- {tool.name}: {tool.interface['purpose']}" for tool in talk.shown)
     return Template(phrase).substitute(tools=told, needed=", ".join(names))
 
 
@@ -476,24 +451,22 @@ async def _further(talk: ToolDialogue, state: MindState, runtime: "Runtime[MindC
     prompt = FURTHER.render(
         persona=fence("persona", state["observation"].persona),
         conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages if one["content"])),
-        task=fence("task", _need(talk.plan, place)),
+        task=fence("task", _need(talk, place)),
     )
     earlier = [one["content"] for one in talk.messages if one["role"] == "user"]
-    said = await ask_line(
-        state, runtime, prompt, partial(further_request, talk.plan.needs[place], seed + place, earlier)
-    )
+    said = await ask_line(state, runtime, prompt, partial(further_request, talk.needs[place], seed + place, earlier))
     return "" if said.is_done or said.outcome is not Outcome.OK else said.text
 
 
 async def _next_step(talk: ToolDialogue, left: int, state: MindState, runtime: "Runtime[MindContext]") -> Answer[Step]:
-    shown, place = talk.plan.shown, len(talk.done)
+    shown, place = talk.shown, len(talk.done)
     prompt = ASSISTANT.render(
         tools=fence("tools", "\n".join(json.dumps(as_openai(tool.interface)["function"]) for tool in shown)),
         conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages)),
         left=str(left),
     )
     seed = state["request_context"].seed + place
-    generate = partial(next_step, talk.plan.needs[place], seed, shown, list(talk.messages))
+    generate = partial(next_step, talk.needs[place], seed, shown, list(talk.messages))
     schema = replace(schema_of(Step, ASSISTANT.name, generate), native=_native(talk, left))
     return await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
 
@@ -504,7 +477,7 @@ def _native(talk: ToolDialogue, left: int) -> NativeTools:
     told = Template(system).substitute(decline=DECLINE, left=left).strip()
     said = {"type": "string", "description": text}
     form = {"type": "object", "properties": {"text": said}, "required": ["text"], "additionalProperties": False}
-    tools = [tool.interface for tool in talk.plan.shown]
+    tools = [tool.interface for tool in talk.shown]
     return NativeTools(
         messages=({"role": "system", "content": told}, *talk.messages),
         tools=[as_openai(one) for one in (*tools, {"name": DECLINE, "purpose": about, "parameters": form})],
