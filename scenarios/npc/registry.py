@@ -1,8 +1,6 @@
 """The names and words of a world: what a sheet's names are resolved against, and the forms of words that are ruled out.
 
-Names come from what the world file declares, from its text, and from the sheets that are kept. Where capital letters
-mark names (English does, German and Chinese do not), the names in the text are known as units too, so that a name put
-together from parts of two others is told from a true one.
+Names come from what the world file declares, from its text, and from the sheets that are kept.
 """
 
 import random
@@ -130,18 +128,11 @@ def read_world(path: Path) -> WorldFile:
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*'?")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
-_CAPITAL = "[A-ZÀ-ÖØ-ÞΑ-ΩА-ЯЁ]"
-#: A word, after a space if it begins no sentence, line or quotation.
-_PLACED = re.compile(r"(?P<inner>(?<=[\w,;']) )?(?<![\w'])(?P<word>[^\W\d_][^\W_]*(?:'[^\W_]+)*)")
-#: Capitalised words in a row, which may be joined by "of": one name.
-_UNIT = re.compile(rf"(?<![\w']){_CAPITAL}[\w']*(?: (?:of |of the )?{_CAPITAL}[\w']*)*")
 #: Words that are part of names, and name nothing.
 _ARTICLES = words(
     "the a an of and der die das des dem den ein eine von vom und le la les l de du des et el los las del y il lo gli "
     "i di da e o os as do dos das het een van en"
 )
-#: The share of words within sentences that are capitalised, from which capital letters mark more than names.
-_MOST_CAPITALS = 0.2
 
 
 class Registry:
@@ -156,24 +147,16 @@ class Registry:
         self._is_unspaced = len(_UNSPACED.findall(self._body)) * 2 > sum(map(str.isalpha, self._body))
         self._tokens = [(word, self._stem(word)) for word in _words(self._body)]
         self._lower = frozenset(stem for word, stem in self._tokens if not word[0].isupper())
-        self._stems = frozenset(stem for _, stem in self._tokens)
-        inner = [found["word"] for found in _PLACED.finditer(self._body) if found["inner"]]
-        capitals = sum(word[0].isupper() for word in inner)
-        # A capitalised word within a sentence is a name then.
-        marks_names = not self._is_unspaced and 0 < capitals < _MOST_CAPITALS * len(inner)
         declared = (*canon.peoples, *canon.places, *canon.persons, *canon.factions, *canon.classes, canon.title)
         self._declared = {self._key(name) for name in (*declared, *characters.values()) if name}
         self._persons = {plain(name) for name in canon.persons}
-        self._units = self._declared | (set(self._found_units()) if marks_names else set())
 
     def knows(self, name: str) -> bool:
         """Whether the world has this name: as it stands, in another grammatical form, or as "the Ropers' guild"."""
         if self._is_unspaced:
             return even(name) in self._body or any(even(name) == "".join(key) for key in self._declared)
         key = self._key(name)
-        if not key or key in self._units or self._is_declared(key):
-            return bool(key)
-        return self._stands(name) or self._is_variant(even(name))
+        return bool(key) and (self._is_declared(key) or self._stands(name) or self._is_variant(even(name)))
 
     def is_taken(self, name: str, persona: str) -> bool:
         """Whether somebody has this name whom the world mentions, or who has a sheet and is another persona."""
@@ -220,25 +203,11 @@ class Registry:
         return False
 
     def _is_variant(self, name: str) -> bool:
-        """Whether it is one whole name of the world and a common noun: "the Ropers' guild", "the guild of Ropers"."""
-        key = set(self._key(name))
-        if any(key == set(unit) for unit in self._units):
-            return True
+        """Whether it is a declared name and common nouns: "the Ropers' guild", "the guild of Ropers"."""
         if not re.search(r"'|\bof\b", name):
             return False
-        within = [unit for unit in self._units if set(unit) < key]
-        parts = {word for unit in self._units for word in unit}
-        return any((rest := key - set(unit)) <= self._lower and not rest & parts for unit in within)
-
-    def _found_units(self) -> Iterator[tuple[str, ...]]:
-        for found in _UNIT.finditer(self._body):
-            key = self._key(found[0])
-            # At the beginning of a sentence every word has a capital.
-            before = self._body[: found.start()].rstrip()[-1:]
-            if not (before.isalnum() or before in (",", ";", "'")) and key and (len(key) == 1 or key[0] in self._lower):
-                key = key[1:] if found[0].split()[0].casefold() not in _ARTICLES else key
-            if key:
-                yield key
+        key = set(self._key(name))
+        return any(set(unit) <= key and key - set(unit) <= self._lower for unit in self._declared)
 
 
 def even(text: str) -> str:
@@ -257,16 +226,8 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-#: Endings that a noun takes in its plural and its cases, by language.
-_ENDINGS = {
-    "de": "e|en|n|er|ern|s|es|ns",
-    "nl": "en|s|n|e|'s",
-    "fr": "s|x|es",
-    "es": "s|es",
-    "pt": "s|es",
-    "da": "en|er|erne|et|s|e|ene",
-    "sv": "en|er|erna|et|s|ar|arna|or|orna",
-}
+#: Endings that a noun takes in its plural and its cases, in languages that have few of them.
+_ENDINGS = "e|en|n|er|ern|s|es|ns|'s?|x|et|erne|ene|erna|ar|arna|or|orna"
 #: In these the last letters of a word change with its case.
 _DECLINED = frozenset(("ru", "uk", "pl", "cs", "bg", "sr", "hr", "sk", "it"))
 #: Endings that make another word of an English one, which may be meant or not: telephoned, engineer.
@@ -302,11 +263,9 @@ def _forms(word: str, language: str) -> str:
 def _inflected(word: str, language: str) -> str:
     if language in _DECLINED and len(word) > 3:
         return re.escape(re.sub(r"[aeiouyаеиоуыэюяьйії]$", "", word)) + r"[^\W\d_]{0,3}"
-    if language in _ENDINGS:
-        found = re.fullmatch(r"(.*)([aou])([^aeiouäöü]*)", word) if language == "de" else None
+    if language not in ("", "en"):
         umlaut = {"a": "[aä]", "o": "[oö]", "u": "[uü]"}
-        stem = f"{re.escape(found[1])}{umlaut[found[2]]}{re.escape(found[3])}" if found else re.escape(word)
-        return f"{stem}(?:{_ENDINGS[language]})?"
+        return f"{''.join(umlaut.get(one, re.escape(one)) for one in word)}(?:{_ENDINGS})?"
     owned = "(?:'s?)?"
     for ending, forms in (("man", "m[ae]n"), ("fe", "(?:fe|fes|ves)"), ("f", "(?:f|fs|ves)")):
         if word.endswith(ending):
