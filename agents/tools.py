@@ -40,24 +40,13 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _LONGEST_PURPOSE = 1024
-#: Levels that the strict mode of function calling allows, as documented by OpenAI in February 2026.
-_DEEPEST = 10
-#: The keywords that strict mode knows.
-_KEYWORDS = frozenset(
-    (
-        *("type", "description", "title", "properties", "required", "additionalProperties", "items", "enum", "const"),
-        *("anyOf", "$ref", "$defs", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-        *("minItems", "maxItems", "pattern", "format"),
-    )
-)
-_TYPES = frozenset(("string", "number", "integer", "boolean", "object", "array", "null"))
 
 
 def tool_faults(payload: Mapping[str, Any]) -> list[str]:
     """Return what keeps a tool from being given to a model, one sentence each, or [] for a valid tool.
 
-    `parameters` must be a valid JSON Schema (draft 2020-12) and keep the strict rules of function calling. `returns`,
-    which no model is given, must be a valid JSON Schema whose arrays have items.
+    `parameters` and `returns` must be valid JSON Schemas (draft 2020-12), the first of an object. That they keep the
+    strict rules of function calling too follows from how signatures and rows of PersonaHub are read.
     """
     name, purpose = payload.get("name"), payload.get("purpose")
     faults = []
@@ -71,8 +60,6 @@ def tool_faults(payload: Mapping[str, Any]) -> list[str]:
             faults.append(f"{part} must be a JSON Schema, and is {schema!r:.80}.")
         elif wrong := _invalid(schema):
             faults.append(f"{part} is no valid JSON Schema: {wrong}")
-        else:
-            faults += [f"{part}{fault}" for fault in strict_faults(schema)]
     parameters = payload.get("parameters")
     if isinstance(parameters, Mapping) and parameters.get("type") != "object":
         faults.append("parameters must be an object at its root.")
@@ -99,64 +86,8 @@ def value_fault(value: Any, schema: Mapping[str, Any]) -> str:
     return "" if error is None else error.message[:300]
 
 
-def strict_faults(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what strict mode refuses, each with the path to it."""
-    for path, part, depth in _parts(schema, "", 1):
-        yield from (f"{path}: {fault}" for fault in _part_faults(part, schema))
-        if depth > _DEEPEST:
-            yield f"{path}: it nests deeper than {_DEEPEST} levels."
-
-
-def _parts(schema: Mapping[str, Any], path: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """Yield the schema and all schemas within it, each with its path and depth."""
-    yield path, schema, depth
-    if depth > _DEEPEST:
-        return
-    for key in ("properties", "$defs"):
-        for name, part in schema.get(key, {}).items():
-            yield from _inner(part, f"{path}.{name}", depth + (key == "properties"))
-    yield from _inner(schema.get("items"), f"{path}[]", depth + 1)
-    for place, part in enumerate(schema.get("anyOf", ())):
-        yield from _inner(part, f"{path}|{place}", depth)
-
-
-def _inner(part: Any, path: str, depth: int) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    if isinstance(part, Mapping):
-        yield from _parts(part, path, depth)
-
-
-def _part_faults(part: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[str]:
-    if unknown := sorted(part.keys() - _KEYWORDS):
-        yield f"strict mode knows no {', '.join(unknown)}."
-    named = part.get("type", ())
-    types = {named} if isinstance(named, str) else set(named)
-    if not types and not part.keys() & {"enum", "const", "anyOf", "$ref"}:
-        yield "it has no type."
-    if not types <= _TYPES:
-        yield f"there is no type {', '.join(sorted(types - _TYPES))}."
-    if "array" in types and not isinstance(part.get("items"), Mapping):
-        yield "an array needs items."
-    if "object" in types or "properties" in part:
-        if part.get("additionalProperties") is not False:
-            yield "an object needs additionalProperties: false."
-        if not isinstance(part.get("properties"), Mapping):
-            yield "an object needs properties."
-        elif set(part.get("required", ())) != set(part["properties"]):
-            yield "an object must list all of its properties in required; one that may be left out may be null."
-    if "$ref" in part and _target(str(part["$ref"]), root) is None:
-        yield f"the reference {part['$ref']!r} leads nowhere."
-
-
-def _target(reference: str, root: Mapping[str, Any]) -> Any:
-    found: Any = root if reference.startswith("#") else None
-    for key in reference.removeprefix("#").strip("/").split("/"):
-        if key:
-            found = found.get(key) if isinstance(found, Mapping) else None
-    return found
-
-
 class CallableTool:
-    """A check: whether endpoints take the tool, by JSON Schema and the strict rules of function calling.
+    """A check: whether endpoints take the tool, by JSON Schema.
 
     Each argument must be described, since a model calls the tool by its descriptions. None may be taken over from the
     example that a model is shown: weak models do that.

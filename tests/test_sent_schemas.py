@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from strict_mode import strict_faults
 
 from populace.agents import named_mind
 from populace.agents.action_schema import answer_schema
@@ -18,7 +19,6 @@ from populace.agents.problem_checks import ProblemReview
 from populace.agents.react import tool_calls
 from populace.agents.responses import Line, Response
 from populace.agents.rubric import shipped_rubrics
-from populace.agents.tools import strict_faults
 from populace.agents.turn_prompt import Asides, turn_schema
 from populace.core.model import AnswerSchema
 from populace.core.prompt import RenderedPrompt

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from strict_mode import faults_of
 
-from populace.agents.tools import as_openai, read_tool_row, read_tool_rows, tool_faults
+from populace.agents.tools import as_openai, read_tool_row, read_tool_rows
 
 TOOL: dict[str, Any] = {
     "name": "Tide Table",
@@ -25,7 +26,7 @@ def row(tool: object, persona: str = "A harbour master") -> str:
 def read(**changed: Any) -> dict[str, Any]:
     found = read_tool_row(row(json.dumps(TOOL | changed)))
     assert found.payload is not None, found.reason
-    assert tool_faults(found.payload) == []
+    assert faults_of(found.payload) == []
     return found.payload
 
 

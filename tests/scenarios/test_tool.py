@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from openai_server import OpenAIServer
+from strict_mode import faults_of
 
 from populace.agents.procedural.growth import Sketch, describe
 from populace.agents.procedural.lexicon import lexicon
 from populace.agents.procedural.situation import Situation
 from populace.agents.tool_spec import ToolSpec
-from populace.agents.tools import as_langchain, tool_faults
+from populace.agents.tools import as_langchain
 from populace.scenarios.tool.task import Tool, ToolTask, find_kit, kits
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
@@ -36,7 +37,7 @@ def test_tools_are_made_until_enough_are_accepted(tmp_path: Path) -> None:
     assert len(made) == 8
     for (payload,) in made:
         spec = ToolSpec.from_payload(json.loads(payload))
-        assert tool_faults(spec.payload) == []
+        assert faults_of(spec.payload) == []
         assert convert_to_openai_tool(as_langchain(spec.payload))["function"]["name"] == spec.tool_name
     found = dict(rows(path, "SELECT \"check\", count(*) FROM checks WHERE outcome = 'passed' GROUP BY ALL"))
     assert found["callable_tool"] == found["unique_name"] == 8
@@ -50,7 +51,7 @@ def test_tools_are_made_over_http(tmp_path: Path, openai_server: OpenAIServer, p
     Society(task, growth=Growth(agents=4), seed=3, out=path, model="openai:test", base_url=url).run()
     found = [json.loads(payload) for (payload,) in rows(path, "SELECT payload FROM outputs")]
     assert len(found) == 2
-    assert all(tool_faults(payload) == [] for payload in found)
+    assert all(faults_of(payload) == [] for payload in found)
 
 
 def same_names(rng: random.Random, situation: Situation, schema: object) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def test_demonstrations_are_tools_that_endpoints_take() -> None:
     assert len(shown) >= 6
     for one in shown:
         payload = Tool.model_validate({"kind": "tool", **json.loads(one.output)}).payload
-        assert tool_faults(payload) == []
+        assert faults_of(payload) == []
         assert ToolSpec.from_payload(payload).payload == payload
         assert one.persona
 
@@ -100,7 +101,7 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
         name = kit.name("rye", "baker")
         fields = kit.interface(name, "rye", "a baker")
         spec = ToolSpec.model_validate({"kind": "tool", **fields})
-        assert tool_faults(spec.payload) == []
+        assert faults_of(spec.payload) == []
         assert "$" not in str(spec.payload)
         made = kit.implementation(name, "rye", rng)
         cases, wrong = (made["example"], *made["tests"]), len(kit.entry["wrong"])

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from openai_server import OpenAIServer
+from strict_mode import faults_of
 
 from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
-from populace.agents.tools import code_faults, tool_faults
+from populace.agents.tools import code_faults
 from populace.core.errors import SetupError, SourceError
 from populace.scenarios.tool.task import Kit, ToolTask, kits
 from populace.scenarios.tool_code import task as module
@@ -191,7 +192,7 @@ async def test_demonstrations_do_what_they_say() -> None:
         told, _, answer = one.output.removeprefix("Interface:\n").partition("\n\nAnswer:\n")
         tool, made = json.loads(told), json.loads(answer)
         cases = [SimpleNamespace(**given) for given in (made["example"], *made["tests"])]
-        assert tool_faults(tool) == code_faults(made["code"], tool) == []
+        assert faults_of(tool) == code_faults(made["code"], tool) == []
         done, returned = await execute(made["code"], tool["name"], cases)
         assert {said.outcome for said in execution_checks(done, returned, cases).values()} == {"passed"}
 
