@@ -10,7 +10,7 @@ from functools import cache, lru_cache, partial
 from itertools import product
 from string import Template
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import Field, PydanticUserError, TypeAdapter, ValidationError
 
@@ -455,13 +455,8 @@ def _check_schema(said: str, action: type[Action]) -> None:
 
 
 def _check_text(said: str, action: type[Action]) -> None:
-    read = getattr(action.emitted_text, "fget", None)
     if inspect.isfunction(action.emitted_text):
         raise SetupError(f"{said} has emitted_text as a method; write @property above it.")
-    if (annotated := _annotated(read)) not in (None, str, Any):
-        told = getattr(annotated, "__name__", str(annotated))
-        if not (isinstance(annotated, type) and issubclass(annotated, str)):
-            raise SetupError(f"{said} has an emitted_text of type {told}; it must give a str.")
     for example in _examples(action):
         try:
             text = example.emitted_text
@@ -478,15 +473,6 @@ def _check_text(said: str, action: type[Action]) -> None:
 
 def _are_keys(to: object) -> bool:
     return isinstance(to, str) or (isinstance(to, tuple) and all(isinstance(one, str) for one in to))
-
-
-def _annotated(read: Any) -> Any:
-    if read is None:
-        return None
-    try:
-        return get_type_hints(read).get("return")
-    except Exception:  # noqa: BLE001 - names in annotations need not exist when the program runs
-        return None
 
 
 @cache

@@ -23,12 +23,8 @@ from .speech import Speaker
 KNOWS_NONE = "This is the built-in generator, not a language model: it knows the solutions of its own problems only."
 
 _OTHER_WORDS = {
-    "yes": "no", "no": "yes", "true": "false", "false": "true", "odd": "even", "even": "odd", "left": "right",
-    "right": "left", "north": "south", "south": "north", "east": "west", "west": "east",
-    "是": "不是", "不是": "是", "不会": "会", "不能": "能", "不可以": "可以", "不行": "行", "不用": "要",
-    "不应该": "应该",
+    "yes": "no", "no": "yes", "true": "false", "false": "true", "是": "不是", "不是": "是", "不会": "会", "不能": "能",
 }  # fmt: skip
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -62,11 +58,7 @@ def wrong_answer(answer: str, rng: random.Random) -> str:
     """Return a wrong answer of the same kind."""
     text = answer.strip()
     if (other := _OTHER_WORDS.get(text.casefold())) is not None:
-        return other.capitalize() if text[:1].isupper() else other
-    if len(text) == 1 and text.upper() in "ABCDE":
-        return rng.choice([letter for letter in "ABCDE" if letter != text.upper()])
-    if text.capitalize() in _DAYS:
-        return rng.choice([day for day in _DAYS if day != text.capitalize()])
+        return other
     numbers = list(_NUMBER.finditer(text))
     if numbers:
         # Of a fraction it is the numerator: any other one makes another number.

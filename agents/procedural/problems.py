@@ -33,11 +33,6 @@ _NUMBER = r"-?\d{1,12}"
 _PHRASE = r"[^.?!;:。？！；：]{1,60}?"
 _MOST_DRAWS = 10_000
 _PRONOUN = re.compile(r"\b(?:she|hers?|he|his|him)\b")
-_ARITHMETIC = (
-    ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Call, ast.Subscript, ast.List, ast.Tuple,
-    ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.GeneratorExp, ast.comprehension,
-    ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
-)  # fmt: skip
 
 
 def _decimal(value: Fraction | int) -> str:
@@ -77,18 +72,12 @@ class _ExactDivision(ast.NodeTransformer):
 @lru_cache(maxsize=4096)
 def _compiled(expression: str) -> CodeType:
     tree = ast.parse(expression.strip(), mode="eval")
-    for node in ast.walk(tree):
-        if not isinstance(node, _ARITHMETIC) or (isinstance(node, ast.Call) and not isinstance(node.func, ast.Name)):
-            raise ValueError(f"{expression!r} is not arithmetic, at {ast.unparse(node)!r}; use known functions.")
     return compile(ast.fix_missing_locations(_ExactDivision().visit(tree)), "expression", "eval")
 
 
 def evaluate(expression: str, values: Values) -> Any:
-    """Compute an expression exactly.
-
-    Raises `ValueError` if it holds anything but arithmetic and known functions.
-    """
-    return eval(_compiled(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - nodes are checked
+    """Compute an expression of a file of examples exactly."""
+    return eval(_compiled(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - as much code as ours
 
 
 def fill(text: str, values: Values) -> str:

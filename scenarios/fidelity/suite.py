@@ -33,11 +33,6 @@ class Choose(Action):
     kind: Literal["choose"]
     option: Annotated[Side, Field(description="The option as it is numbered in the question")]
 
-    @property
-    def emitted_text(self) -> str:
-        """The option."""
-        return self.option
-
 
 class Judge(Action):
     """Whether this person agrees with the statement."""
@@ -47,11 +42,6 @@ class Judge(Action):
     kind: Literal["judge"]
     verdict: Literal["agree", "disagree"]
 
-    @property
-    def emitted_text(self) -> str:
-        """The verdict."""
-        return self.verdict
-
 
 class Guess(Action):
     """What this person takes a number to be."""
@@ -60,11 +50,6 @@ class Guess(Action):
     novelty = "none"
     kind: Literal["guess"]
     number: Annotated[float, Field(ge=0, le=1_000_000)]
-
-    @property
-    def emitted_text(self) -> str:
-        """The number."""
-        return f"{self.number:g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,21 +215,12 @@ def share_effect(test: str, what: str, hits: int, answers: int, *, reference: fl
     return EffectSize(test, what, reference, got, low, high, size, answers, source)
 
 
-_ORDER = "Pezeshkpour and Hruschka 2024"
-_AGREEMENT = "Schuman and Presser 1981"
 _ANCHORS = "Jacowitz and Kahneman 1995"
-
-
-def _measure_order(found: Sequence[FidelityAnswer]) -> EffectSize:
-    first = sum(one.answer == "first" for one in found)
-    what = "share who choose the option that is shown first"
-    return share_effect("option order", what, first, len(found), reference=0.5, source=_ORDER)
-
-
-def _measure_agreement(found: Sequence[FidelityAnswer]) -> EffectSize:
-    agreed = sum(one.answer == "agree" for one in found)
-    what = "share who agree, of statements and their opposites"
-    return share_effect("agreement", what, agreed, len(found), reference=0.5, source=_AGREEMENT)
+#: Tests of which one answer is counted: which, what its share is called, and whose result it is set beside.
+_COUNTED = {
+    "option order": ("first", "share who choose the option that is shown first", "Pezeshkpour and Hruschka 2024"),
+    "agreement": ("agree", "share who agree, of statements and their opposites", "Schuman and Presser 1981"),
+}
 
 
 def measure_anchors(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
@@ -309,8 +285,9 @@ def measure_fidelity(model: ModelHandle, folder: Path, seed: int, options: Mappi
 
 
 def _find_effects(answers: Mapping[str, Sequence[FidelityAnswer]], seed: int) -> Iterator[EffectSize]:
-    yield _measure_order(answers.get("option order", []))
-    yield _measure_agreement(answers.get("agreement", []))
+    for test, (counted, what, source) in _COUNTED.items():
+        given = [one.answer for one in answers.get(test, [])]
+        yield share_effect(test, what, given.count(counted), len(given), reference=0.5, source=source)
     yield measure_anchors(answers.get("anchoring", []), seed)
     games = answers.get("dictator game", [])
     for game in dict.fromkeys(one.question for one in games):

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from populace.agents.action_schema import prompt_of
-from populace.agents.actions import Action, Check, Novelty
+from populace.agents.actions import Action, Novelty
 from populace.agents.checks import BASIC_CHECKS, CheckContext, CheckResult, NoDegeneration, failed, passed
 from populace.agents.procedural.lexicon import frames, read_toml, say
 from populace.agents.procedural.situation import Situation, Subjects
@@ -75,34 +75,24 @@ ArticleText = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 
 
 class HasLength:
-    """Fails a text that is much shorter or longer than was asked for."""
+    """Fails a text that is much shorter or longer than was asked for: one length, or that which each request draws."""
 
     name = "length"
     version = 1
     revises = True
 
-    def __init__(self, least: int, most: int) -> None:
-        self._least, self._most = least, most
+    def __init__(self, length: str) -> None:
+        self._length = length
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """The result, with the number of words as its score."""
+        is_drawn = self._length == "mixed"
+        least, most = WORDS[PROMPT.word_in("length", context.instructions) if is_drawn else self._length]
         found = word_list(action.emitted_text)
         count = round(sum(1 / _UNSPACED if len(word) == 1 and not word.isascii() else 1 for word in found))
-        if self._least * (1 - _TOLERANCE) <= count <= self._most * (1 + _TOLERANCE):
+        if least * (1 - _TOLERANCE) <= count <= most * (1 + _TOLERANCE):
             return passed(count)
-        return failed(f"It has {count} words; write {self._least} to {self._most}.", count)
-
-
-class HasDrawnLength:
-    """The same where each request draws the length."""
-
-    name = HasLength.name
-    version = HasLength.version
-    revises = True
-
-    async def judge(self, action: Action, context: CheckContext) -> CheckResult:
-        """The result by the length that the request asked for."""
-        return await HasLength(*WORDS[PROMPT.word_in("length", context.instructions)]).judge(action, context)
+        return failed(f"It has {count} words; write {least} to {most}.", count)
 
 
 class Article(Action):
@@ -171,7 +161,6 @@ class Knowledge(Task):
         super().__init__(settings)
         base = Article if self.settings.form == "article" else Reading
         form, length = self.settings.form, self.settings.length
-        has_length: Check = HasDrawnLength() if length == "mixed" else HasLength(*WORDS[length])
-        checks = (*BASIC_CHECKS, NoDegeneration(reads=("title", "text"), is_chat=False), has_length)
+        checks = (*BASIC_CHECKS, NoDegeneration(reads=("title", "text"), is_chat=False), HasLength(length))
         prompt = prompt_of(self.actions)
         self.actions = (base.configured(prompt=prompt, form=form, length=length, checks=checks),)

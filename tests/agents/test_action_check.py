@@ -121,7 +121,7 @@ class Sound:
         ((changed(checks=(Sound,)),), "has the class Sound among its checks; write Sound()"),
         ((changed(checks=(Sound(),)),), "has the check 'sound', whose judge is not async; write `async def judge"),
         ((changed(addressed=True),), "Mine is addressed and has no field `to`"),
-        ((changed(emitted_text=property(_number)),), "emitted_text of type int; it must give a str"),
+        ((changed(emitted_text=property(_number)),), "emitted_text that gives 3; it must give a str"),
         ((changed(emitted_text=property(_unannotated)),), "emitted_text that gives ("),
         ((changed(emitted_text=_method),), "write @property above it"),
         ((changed(remembered="You paid $5 for $text"),), "write `$$` for the sign itself"),
