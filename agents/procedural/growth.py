@@ -9,15 +9,13 @@ from typing import Any
 
 from .lexicon import (
     ROLE_AGES,
-    Frame,
-    Frames,
     LifeRole,
     TieTemplate,
     article,
     capital,
     data,
     entries,
-    frames_at,
+    fill_frame,
     lexicon,
     polished,
     say,
@@ -61,14 +59,14 @@ def describe(rng: random.Random, sketch: Sketch) -> str:
     """Return the description, in the third person, beginning with what the person is."""
     person = _PersonSlots(rng, sketch)
     forms = (_form(sketch), "foreign") if sketch.language else (_form(sketch),)
-    return " ".join(person.say(frames_at("people", "forms", form)) for form in forms)
+    return " ".join(person.say(entries("people", "forms", form)) for form in forms)
 
 
 def describe_parts(rng: random.Random, sketch: Sketch) -> dict[str, str]:
     """Return the description in parts: `role`, `age`, `circumstances`, `knowledge` and `concern`."""
     person = _PersonSlots(rng, sketch)
-    told = {name: person.say(frames_at("people", "parts", name)) for name in ("circumstances", "knowledge", "concern")}
-    told["age"] = person.say((Frame(person.draw(_ages(sketch))),))
+    told = {name: person.say(entries("people", "parts", name)) for name in ("circumstances", "knowledge", "concern")}
+    told["age"] = person.say((person.draw(_ages(sketch)),))
     return {"role": f"{sketch.rank} {sketch.role.name}".strip()} | {
         name: text.rstrip(".") for name, text in told.items()
     }
@@ -99,7 +97,7 @@ class _PersonSlots:
         self.sketch = sketch
         self.used: set[str] = set()
 
-    def say(self, forms: Frames) -> str:
+    def say(self, forms: Sequence[str]) -> str:
         text = say(self.rng, forms, self.slot) or ""
         slots = _PRONOUNS[self.sketch.gender]
         # Phrases carry pronouns of their own, which still stand in the filled text.
@@ -366,7 +364,7 @@ def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any
     }
 
     def told(part: str) -> str:
-        return rng.choice(frames_at("profiles", "biography", part)).fill(values.get) or ""
+        return fill_frame(rng.choice(entries("profiles", "biography", part)), values.get) or ""
 
     paragraphs = list(map(told, data("profiles")["biography"]))
     while len("\n\n".join(paragraphs).encode()) < _SHORTEST:
@@ -384,8 +382,8 @@ def biography(rng: random.Random, situation: Situation, schema: Mapping[str, Any
 def raised(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the description with one more sentence, which says that the persona is among the best."""
     skill, stage = situation.skill, portrait_of(situation.persona).stage
-    deeds = frames_at("profiles", "raised", "child" if stage == "child" else "grown")
-    deed = rng.choice(deeds).fill({"skill": skill}.get)
+    deeds = entries("profiles", "raised", "child" if stage == "child" else "grown")
+    deed = fill_frame(rng.choice(deeds), {"skill": skill}.get)
     after = f"It is somebody {deed}, {rng.choice(entries('profiles', 'raised', 'since', stage))}."
     return {
         "general_domain": capital(skill)[:80],

@@ -14,7 +14,6 @@ from ...core.model import AnswerGenerator
 from ...core.text import word_list, words
 from ..actions import KnownSolution
 from ..rubric import Criterion, Rubric
-from .growth import profile_of
 from .lexicon import article
 from .situation import Situation, portrait_of, stable_number
 from .speech import Speaker
@@ -173,8 +172,6 @@ _LEANING, _OWN, _POPULAR, _ANEW = 0.5, 0.7, 0.4, 0.2
 _CONCERNED, _MOVED, _REMINDED = 1.5, 0.6, 0.4
 #: Share of those who do not know, where that is allowed: of grown people, and of children.
 _UNSURE, _UNSURE_CHILD = 0.06, 0.25
-#: How often somebody says of themselves what their profile says, where items ask for its attributes by their names.
-_TRUE = 0.8
 #: Below 1, answers lie nearer to the middle of a scale than to its ends.
 _SPREAD = 0.8
 
@@ -182,23 +179,11 @@ _SPREAD = 0.8
 def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a value for each item of the survey. Free text is left to the built-in generator's default."""
     questions = dict(_QUESTION.findall(situation.sections.get("questions", "")))
-    known = profile_of(situation.persona) if situation.persona else {}
-    found = {}
-    for name, part in schema.get("properties", {}).items():
-        value = _of_profile(known[name]["value"], part) if name in known and rng.random() < _TRUE else None
-        value = _answer(rng, situation, questions.get(name, name), part) if value is None else value
-        if value is not None:
-            found[name] = value
-    return found
-
-
-def _of_profile(value: Any, part: Mapping[str, Any]) -> Any:
-    """Return the answer, among those possible, that matches an attribute of the profile, or None if there is none."""
-    first = value[0] if isinstance(value, list) and value else value
-    own = part.get("anyOf", [part])[0]
-    if own.get("type") == "integer":
-        return first if isinstance(first, int) else None
-    return next((one for one in own.get("enum", ()) if one == first or one.startswith(f"{first}:")), None)
+    found = {
+        name: _answer(rng, situation, questions.get(name, name), part)
+        for name, part in schema.get("properties", {}).items()
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -88,30 +88,27 @@ _SLOT = re.compile(r"\{(\w+)\}")
 type Slots = Callable[[str], str | None]
 
 
-class Frame:
-    """One sentence or more with `{slots}`; a slot in upper case asks for its value with a capital."""
-
-    __slots__ = ("parts",)
-
-    def __init__(self, text: str) -> None:
-        # Odd places hold the names of slots.
-        self.parts = tuple(_SLOT.split(text))
-
-    def fill(self, slots: Slots) -> str | None:
-        """Return the text with every slot filled, or None if one of them has no value."""
-        out: list[str] = []
-        for place, part in enumerate(self.parts):
-            if place % 2 == 0:
-                out.append(part)
-                continue
-            value = slots(part.lower())
-            if value is None:
-                return None
-            out.append(capital(value) if part[0].isupper() else value)
-        return "".join(out)
+@lru_cache(maxsize=16_384)
+def frame_parts(frame: str) -> tuple[str, ...]:
+    """Return a frame in parts: one sentence or more with `{slots}`, whose names are at the odd places."""
+    return tuple(_SLOT.split(frame))
 
 
-type Frames = tuple[Frame, ...]
+def fill_frame(frame: str, slots: Slots) -> str | None:
+    """Return the text with every slot filled, or None if one of them has no value.
+
+    A slot in upper case asks for its value with a capital.
+    """
+    out: list[str] = []
+    for place, part in enumerate(frame_parts(frame)):
+        if place % 2 == 0:
+            out.append(part)
+            continue
+        value = slots(part.lower())
+        if value is None:
+            return None
+        out.append(capital(value) if part[0].isupper() else value)
+    return "".join(out)
 
 
 class SlotValues:
@@ -132,10 +129,10 @@ class SlotValues:
         return self.values[name]
 
 
-def say(rng: random.Random, told: Frames, slots: Slots) -> str | None:
+def say(rng: random.Random, told: Sequence[str], slots: Slots) -> str | None:
     """Return one of the frames at random, filled and polished, or None if none can be filled."""
     first = rng.randrange(len(told)) if told else 0
-    filled = (frame.fill(slots) for frame in (*told[first:], *told[:first]))
+    filled = (fill_frame(frame, slots) for frame in (*told[first:], *told[:first]))
     return next((polished(text) for text in filled if text is not None), None)
 
 
@@ -144,6 +141,7 @@ _WORD = re.compile(r"[a-z][a-z'-]+")
 ROLE_AGES = ("young", "adult", "old")
 
 
+@lru_cache(maxsize=1024)
 def split(text: str) -> tuple[str, ...]:
     """Return the entries of a list written with bars or line by line."""
     return tuple(entry.strip() for entry in re.split(r"[|\n]", text) if entry.strip())
@@ -235,24 +233,12 @@ def data(name: str) -> Mapping[str, Any]:
 
 
 @cache
-def frames(text: str) -> Frames:
-    """Return the frames of a list written with bars or line by line."""
-    return tuple(map(Frame, split(text)))
-
-
-@cache
 def entries(name: str, *path: str) -> tuple[str, ...]:
     """Return the list at `path` of a data file. It is empty if the file has no such path."""
     found: Any = data(name)
     for key in path:
         found = found.get(key, {})
     return split(found or "")
-
-
-@cache
-def frames_at(name: str, *path: str) -> Frames:
-    """Return the frames at `path` of a data file. There are none if the file has no such path."""
-    return tuple(map(Frame, entries(name, *path)))
 
 
 @cache

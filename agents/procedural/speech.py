@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from .lexicon import Frame, article, data, entries, frames_at, lexicon, polished, say, snake, split, third_person
+from .lexicon import article, data, entries, fill_frame, lexicon, polished, say, snake, split, third_person
 from .situation import Situation, Subjects, allowed
 
 _LONGEST = 40
@@ -46,7 +46,7 @@ class Speaker(Subjects):
 
     def say(self, *path: str) -> str | None:
         """Return one of the frames at `path` of the speech file in this person's words, None if none can be filled."""
-        return say(self.rng, frames_at("speech", *path), self)
+        return say(self.rng, entries("speech", *path), self)
 
     def new(self, *path: str) -> str:
         """Return one of the frames at `path`, in words that the persona does not remember having used."""
@@ -244,15 +244,15 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     trades = me.is_working and lexicon().fields[me.role.field].trading
     serves = {"any": True, "working": me.is_working, "trading": trades}
     # A purpose may need what the person does not have, as a worry.
-    fitting = [one for one in data("speech")["tool"] if serves[one["who"]] and Frame(one["purpose"]).fill(speaker)]
+    fitting = [one for one in data("speech")["tool"] if serves[one["who"]] and fill_frame(one["purpose"], speaker)]
     name, chosen = "", fitting[0]
     for _ in range(_TRIES):
         chosen = rng.choice(fitting)
-        name = (Frame(rng.choice(split(chosen["names"]))).fill(speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
+        name = (fill_frame(rng.choice(split(chosen["names"])), speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
         if not speaker.remembers(name):
             break
     return {
-        "purpose": polished(Frame(chosen["purpose"]).fill(speaker) or ""),
+        "purpose": polished(fill_frame(chosen["purpose"], speaker) or ""),
         "signature": name + chosen["signature"],
         "meanings": chosen["meanings"],
         "depend": chosen["depend"],

@@ -18,7 +18,7 @@ from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import TEXT_CHECKS, CheckOutcome, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
-from populace.agents.procedural.lexicon import frames, read_toml, say, split
+from populace.agents.procedural.lexicon import read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation, Subjects
 from populace.agents.procedural.speech import dialogue
 from populace.agents.responses import Said, ask_line, ask_response, check_lines
@@ -80,8 +80,8 @@ def first_line(rng: random.Random, situation: Situation, schema: Mapping[str, An
     """Return what one person says to another to begin with: something of their own, and a question."""
     subjects = Subjects(rng, situation.persona)
     kind = next((one.kind for one in situation.neighbours), "")
-    questions = frames(_TALK["close_questions" if kind in _CLOSE else "questions"])
-    said = say(rng, frames(_TALK["openings"]), subjects) or ""
+    questions = split(_TALK["close_questions" if kind in _CLOSE else "questions"])
+    said = say(rng, split(_TALK["openings"]), subjects) or ""
     asides = rng.sample(split(_TALK["asides"]), rng.randint(1, 2))
     return {"text": " ".join((said, *asides, say(rng, questions, subjects) or "How are things with you?"))}
 

@@ -6,7 +6,7 @@ the requests alone.
 
 import random
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import BASIC_CHECKS, CheckOutcome, NoDegeneration, OwnVoice, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, check, generate, keep
-from populace.agents.procedural.lexicon import Frame, Frames, SlotValues, frames, polished, read_toml
+from populace.agents.procedural.lexicon import SlotValues, fill_frame, frame_parts, polished, read_toml, split
 from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.responses import ask_response
 from populace.agents.text_forms import whole_text
@@ -45,7 +45,7 @@ class Ask:
 
     kind: str
     who: str
-    frame: Frame
+    frame: str
     #: The longest words between slots, in small letters and without apostrophes: a text without them is none of these.
     sign: str
     #: A pattern with a group for each slot.
@@ -56,8 +56,8 @@ def _read(name: str) -> Mapping[str, Any]:
     return read_toml(Path(__file__).with_name(f"{name}.toml"))
 
 
-def _frames(of: str, name: str) -> Frames:
-    return frames(_read("requests")[of][name])
+def _frames(of: str, name: str) -> Sequence[str]:
+    return split(_read("requests")[of][name])
 
 
 @cache
@@ -65,19 +65,19 @@ def _asks() -> tuple[Ask, ...]:
     """All asks, those of most words first."""
     kinds = {name: entry for name, entry in _read("requests").items() if "asks" in entry}
     asks = [_ask(name, entry["who"], frame) for name, entry in kinds.items() for frame in _frames(name, "asks")]
-    return tuple(sorted(asks, key=lambda ask: -len("".join(ask.frame.parts[::2]))))
+    return tuple(sorted(asks, key=lambda ask: -len("".join(frame_parts(ask.frame)[::2]))))
 
 
-def _ask(kind: str, who: str, frame: Frame) -> Ask:
+def _ask(kind: str, who: str, frame: str) -> Ask:
     pattern, seen = "", set()
-    for place, part in enumerate(frame.parts):
+    for place, part in enumerate(frame_parts(frame)):
         name = part.lower()
         if place % 2 == 0:
             pattern += re.escape(part).replace("'", "'?")
         else:
             pattern += f"(?P={name})" if name in seen else rf'(?P<{name}>[^\n.?!"]+)'
             seen.add(name)
-    sign = max(map(_plain, frame.parts[::2]), key=len)
+    sign = max(map(_plain, frame_parts(frame)[::2]), key=len)
     return Ask(kind, who, frame, sign.rstrip("."), re.compile(pattern.removesuffix(r"\."), re.IGNORECASE))
 
 
@@ -109,8 +109,8 @@ class Details(SlotValues):
     def _one(self, name: str) -> str | None:
         own = f"child_{name}" if self._subjects.me.stage == "child" else name
         pools = _read("details")
-        pool = frames(pools.get(own) or pools.get(name, ""))
-        value = self._subjects.rng.choice(pool).fill(self) if pool else self._subjects.draw(name)
+        pool = split(pools.get(own) or pools.get(name, ""))
+        value = fill_frame(self._subjects.rng.choice(pool), self) if pool else self._subjects.draw(name)
         if bounds := _RANGE.fullmatch(value or ""):
             low, high, step = (int(number or 1) for number in bounds.groups())
             return str(self._subjects.rng.randrange(low, high + 1, step))
@@ -131,7 +131,7 @@ def write_request(
     ask, text = among[0], None
     for _ in range(_TRIES):
         ask = rng.choice(among)
-        text = ask.frame.fill(details)
+        text = fill_frame(ask.frame, details)
         if text is not None:
             break
         details.forget()
@@ -151,9 +151,9 @@ def write_request(
     return _typed(rng, " ".join((*map(_sentence, before), last)))
 
 
-def _filled(told: Iterable[Frame], details: Details) -> list[str]:
+def _filled(told: Iterable[str], details: Details) -> list[str]:
     """The sentences of which every slot has a value."""
-    return [text for frame in told if (text := frame.fill(details)) is not None]
+    return [text for frame in told if (text := fill_frame(frame, details)) is not None]
 
 
 def _sentence(text: str) -> str:
@@ -184,10 +184,10 @@ def response_to(rng: random.Random, request: str, persona: str = "") -> str:
     plain = _plain(request)
     for ask in _asks():
         if ask.sign in plain and (found := ask.pattern.search(request)):
-            answer = rng.choice(_frames(ask.kind, "answers")).fill(Details(Subjects(rng, persona), _told(found)))
+            answer = fill_frame(rng.choice(_frames(ask.kind, "answers")), Details(Subjects(rng, persona), _told(found)))
             if answer is not None:
                 return polished(answer)
-    return polished("".join(rng.choice(_frames("any", "answers")).parts))
+    return polished(rng.choice(_frames("any", "answers")))
 
 
 def _told(found: re.Match[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pydantic import Field, StringConstraints, model_validator
 from populace.agents.action_schema import prompt_of
 from populace.agents.actions import Action, Novelty
 from populace.agents.checks import BASIC_CHECKS, CheckContext, CheckResult, NoDegeneration, failed, passed
-from populace.agents.procedural.lexicon import frames, read_toml, say
+from populace.agents.procedural.lexicon import read_toml, say, split
 from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.text_forms import text_under_header
 from populace.core.model import TextForm
@@ -43,7 +43,7 @@ def article(
         return further.get(name) or subjects(name)
 
     def said(text: str) -> str:
-        return say(rng, frames(text), slots) or ""
+        return say(rng, split(text), slots) or ""
 
     kind = "_child" if subjects.me.stage == "child" else ""
     told = {name: data[form].get(name + kind, data[form][name]) for name in _OWN}

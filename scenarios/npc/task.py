@@ -33,7 +33,7 @@ from populace.agents.checks import (
 )
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
-from populace.agents.procedural.lexicon import Frame, article, polished, read_toml, split
+from populace.agents.procedural.lexicon import article, fill_frame, polished, read_toml, split
 from populace.agents.procedural.situation import Situation, portrait_of
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError
@@ -65,13 +65,13 @@ def _data() -> Mapping[str, Any]:
 
 
 @cache
-def _frames(text: str, fits: frozenset[str]) -> tuple[Frame, ...]:
+def _frames(text: str, fits: frozenset[str]) -> tuple[str, ...]:
     """The lines that fit a character of whom `fits` holds: people, place, `child`."""
     lines = [
         (found["whom"].split(", "), found["line"]) if (found := _UNFIT.fullmatch(line)) else ([], line)
         for line in split(text)
     ]
-    return tuple(Frame(line) for whom, line in lines if fits.isdisjoint(whom))
+    return tuple(line for whom, line in lines if fits.isdisjoint(whom))
 
 
 @cache
@@ -127,13 +127,13 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
     }
 
     def said(text: str) -> str:
-        return polished(rng.choice(_frames(text, fits)).fill(slots.get) or "")
+        return polished(fill_frame(rng.choice(_frames(text, fits)), slots.get) or "")
 
     manner = next((word for word in _data()["manner"] if word.replace("_", "-") in situation.persona.lower()), None)
     habit = said(_data()["speech"]["texts"])
     barks = {key: rng.choice(split(text)) for key, text in _data()["barks"].items()}
     for key, text in zip(("greeting", "idle"), rng.sample(split(told["mine"]), 2), strict=True):
-        barks[key] = rng.choice((barks[key], polished(Frame(text).fill(slots.get) or "")))
+        barks[key] = rng.choice((barks[key], polished(fill_frame(text, slots.get) or "")))
     origin = said(told.get("origins", {}).get(people, told["origin"]))
     slots["name"] = first
     bonds = _data()["hooks"]

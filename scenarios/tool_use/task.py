@@ -22,7 +22,7 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action, Check
 from populace.agents.checks import TEXT_CHECKS, CheckOutcome, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
-from populace.agents.procedural.lexicon import frames, read_toml, split
+from populace.agents.procedural.lexicon import fill_frame, read_toml, split
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
 from populace.agents.responses import ask_line, check_lines, schema_of
@@ -135,7 +135,7 @@ def request(
 
 
 def _phrase(kind: str, rng: random.Random, /, **slots: str) -> str:
-    return rng.choice(frames(read_toml(_PHRASES)[kind])).fill(slots.get) or ""
+    return fill_frame(rng.choice(split(read_toml(_PHRASES)[kind])), slots.get) or ""
 
 
 def further_request(
