@@ -73,6 +73,7 @@ _PARTS = (
     ("abcdefgh", re.compile(r"\(([a-h])\)|^\s*([a-h])\)", re.MULTILINE)),
     ("12345678", re.compile(r"[(（]([1-8])[)）](?!\s*[-+*/^=])|\bpart ([1-8])\b", re.MULTILINE | re.IGNORECASE)),
 )
+_MOST_PARTS = 2
 #: The solver is told who they are. "Imagine you are standing at a corner" and "You are given a triangle" tell nothing.
 _ROLE = _read_pattern("role", re.IGNORECASE | re.MULTILINE)
 #: Words of an answer that is to be compared, at most.
@@ -139,17 +140,14 @@ class FewSubProblems:
     """The problem has no more parts than are wanted."""
 
     name = "few_sub_problems"
+    version = 1
     revises = True
-
-    def __init__(self, most: int = 2) -> None:
-        self.most = most
-        self.version = 1
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """Fail with the number of parts that are marked as such. The score is that number."""
         count = max(_parts(marks, pattern, action.emitted_text) for marks, pattern in _PARTS)
-        if count > self.most:
-            return failed(f"It has {count} sub-problems; leave at most {self.most}.", count)
+        if count > _MOST_PARTS:
+            return failed(f"It has {count} sub-problems; leave at most {_MOST_PARTS}.", count)
         return passed(count)
 
 

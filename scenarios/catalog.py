@@ -85,21 +85,25 @@ def find_scenario(name: str) -> tuple[type[Scenario], Path | None]:
 
 def shipped_scenario(name: str) -> type[Scenario]:
     """The scenario of that name which ships with Populace. Raises `SetupError` with the nearest names."""
-    if name.replace("-", "_") in _modules(are_packages=True):
-        return find_task(name)[0]
-    known = {scenario.name: scenario for scenario in iter_scenarios()}
-    if name not in known:
+    if (found := _find_shipped(name)) is None:
+        known = [scenario.name for scenario in iter_scenarios()]
         raise SetupError(
             f"There is no scenario {name!r}{nearest(name, known)}. There are: {', '.join(known)}; "
             f"or give the path of a script, as ./my_scenario.py."
         )
-    return known[name]
+    return found
 
 
 def is_shipped(name: str) -> bool:
     """Whether a scenario or task of that name ships with Populace."""
-    is_task = name.replace("-", "_") in _modules(are_packages=True)
-    return is_task or any(scenario.name == name for scenario in iter_scenarios())
+    return _find_shipped(name) is not None
+
+
+def _find_shipped(name: str) -> type[Scenario] | None:
+    folder = name.replace("-", "_")
+    if folder in _modules(are_packages=True):
+        return _task_in(folder)
+    return next((scenario for scenario in iter_scenarios() if scenario.name == name), None)
 
 
 def load_scenario(path: Path) -> type[Scenario]:

@@ -268,29 +268,19 @@ class InstructionTask(Task):
         """Generate and check the request, then have the teacher respond."""
         if self.settings.response == "off":
             return Mind(is_direct=True)
-        stage = respond_to_stranger if self.settings.persona_in == "none" else respond_to_person
-        return Mind((generate, check, stage, keep))
+        return Mind((generate, check, self.respond, keep))
 
-
-async def respond_to_stranger(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Have the teacher respond to a request that passed its checks, without knowing who asks."""
-    return await _respond(state, runtime, persona="")
-
-
-async def respond_to_person(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
-    """Have the teacher respond to a request that passed its checks, knowing who asks."""
-    return await _respond(state, runtime, persona=state["observation"].persona)
-
-
-async def _respond(state: MindState, runtime: "Runtime[MindContext]", *, persona: str) -> Mapping[str, Any]:
-    draft = state["draft"]
-    action = draft.answer.value
-    if not isinstance(action, Request) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
-        return {}
-    prompt = RESPOND.render(persona=fence("persona", persona), request=fence("request", action.text))
-    response = await ask_response(state, runtime, prompt, respond)
-    update = {"response": response.text, "response_outcome": response.outcome.value}
-    answer = replace(draft.answer, value=action.model_copy(update=update))
-    is_usable = response.outcome is Outcome.OK
-    result = passed() if is_usable else failed(f"There is no response to learn from ({response.outcome}).")
-    return {"draft": replace(draft, answer=answer).checked("response", result)}
+    async def respond(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
+        """Have the teacher respond to a request that passed its checks, knowing who asks where the settings say so."""
+        draft, persona = state["draft"], state["observation"].persona
+        action = draft.answer.value
+        if not isinstance(action, Request) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+            return {}
+        told = fence("persona", persona if self.settings.persona_in == "system" else "")
+        prompt = RESPOND.render(persona=told, request=fence("request", action.text))
+        response = await ask_response(state, runtime, prompt, respond)
+        update = {"response": response.text, "response_outcome": response.outcome.value}
+        answer = replace(draft.answer, value=action.model_copy(update=update))
+        is_usable = response.outcome is Outcome.OK
+        result = passed() if is_usable else failed(f"There is no response to learn from ({response.outcome}).")
+        return {"draft": replace(draft, answer=answer).checked("response", result)}

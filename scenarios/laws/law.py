@@ -213,8 +213,3 @@ def values_by_step(run: FinishedRun, name: str) -> list[list[Any]]:
     for step, text in asked.rows:
         steps.setdefault(step, []).append(None if text is None else orjson.loads(text))
     return list(steps.values())
-
-
-def chi_square_z(total: float, freedom: float) -> float:
-    """How many standard errors a chi-square sum is from its mean, about normal (Wilson and Hilferty 1931)."""
-    return float(((total / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / math.sqrt(2 / (9 * freedom)))

@@ -483,7 +483,7 @@ class ProblemAction(Action):
 
     checks: ClassVar[tuple[Check, ...]] = (
         *BASIC_CHECKS, NoDegeneration(is_puzzle=True), OwnVoice(),
-        AsksSomething(), FewSubProblems(2), HoldsNoSolution(), GivesNoRole(),
+        AsksSomething(), FewSubProblems(), HoldsNoSolution(), GivesNoRole(),
     )  # fmt: skip
     #: Those of the task that asks for it.
     settings: ClassVar[Any] = ProblemSettings()

@@ -96,7 +96,7 @@ async def test_a_problem_that_speaks_of_answers_and_solutions_is_none(text: str)
     ],
 )
 async def test_sub_problems_are_counted(text: str, parts: int) -> None:
-    result = await judged(FewSubProblems(2), text)
+    result = await judged(FewSubProblems(), text)
     assert result.score == parts
     assert result.outcome is (CheckOutcome.FAILED if parts > 2 else CheckOutcome.PASSED)
 

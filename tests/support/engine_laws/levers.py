@@ -12,7 +12,6 @@ from populace.scenarios.laws.law import (
     STANDARD_ERRORS,
     Measured,
     Trial,
-    chi_square_z,
     place_of,
     society_of,
     values_by_step,
@@ -20,6 +19,7 @@ from populace.scenarios.laws.law import (
 from populace.sim import FinishedRun
 
 from . import town as t
+from .chi_square import chi_square_z
 
 _WORD = re.compile(r"(?:word-\d+|visit)-\d+")
 _SECTION = re.compile(r"<(\w+)[^>\n]*>(.*?)</\1>", re.DOTALL)

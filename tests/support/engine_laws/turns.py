@@ -9,9 +9,10 @@ import numpy as np
 import orjson
 
 from populace import Action
-from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, Trial, chi_square_z, place_of, society_of
+from populace.scenarios.laws.law import STANDARD_ERRORS, Measured, Trial, place_of, society_of
 from populace.sim import Resident, by_group, poisson, share
 
+from .chi_square import chi_square_z
 from .draws import Toss, Tossing
 
 _SHARE, _RATE, _MEMBERS = 0.25, 0.7, 40
