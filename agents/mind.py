@@ -174,6 +174,17 @@ class Draft:
     #: Makes the prompt of an observation, so that it can be made shorter; None where that is not known.
     render: Callable[[Observation], RenderedPrompt] | None = None
 
+    @property
+    def accepted(self) -> Action | None:
+        """The action, where there is one that no check has failed."""
+        is_failed = any(one.outcome is CheckOutcome.FAILED for one in self.checks)
+        return None if is_failed else self.answer.value
+
+    def updated(self, **fields: object) -> "Draft":
+        """Return the draft with further values in the fields of its action, as a stage sets them."""
+        action = cast("Action", self.answer.value).model_copy(update=fields)
+        return replace(self, answer=replace(self.answer, value=action))
+
     def checked(self, name: str, result: CheckResult, *, version: int = 1) -> "Draft":
         """Return the draft with the result of a stage, which becomes a row of `checks` with those of the action."""
         return replace(self, checks=(*self.checks, replace(result, check=name, version=version)))
@@ -307,7 +318,7 @@ async def keep(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
     """Make the decision from the draft."""
     draft = state["draft"]
     answer, notes, missed = draft.answer, state.get("notes", ()), state.get("missed", ())
-    if draft.intends and not any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+    if draft.intends and draft.accepted is not None:
         if is_refusal(draft.intends) or speaks_as_model(draft.intends):
             missed = (*missed, MissedStage("intends", Outcome.REFUSAL, f"It declines: {draft.intends!r:.80}", 0))
         elif draft.intends != state["observation"].plan:

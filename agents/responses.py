@@ -83,9 +83,8 @@ async def ask_line(
 
 async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Have the assistant answer a request that passed its checks. The agent notes the answer."""
-    draft = state["draft"]
-    action = draft.answer.value
-    if not isinstance(action, Instruction) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+    action = state["draft"].accepted
+    if not isinstance(action, Instruction):
         return {}
     prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", action.text))
     answer = await ask_response(state, runtime, prompt, _any_response)

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,9 +20,9 @@ from pydantic.json_schema import SkipJsonSchema
 from ..core.model import FrozenModel, Outcome
 from ..core.prompt import fence, load_prompt
 from .actions import Action, ActionEffects, Check, Novelty, Prose
-from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed
+from .checks import CheckContext, CheckResult, failed, passed
 from .memory import MemoryNote
-from .mind import ROOM, Deliberation, Draft, MindState, MissedStage
+from .mind import ROOM, Deliberation, MindState, MissedStage
 from .observation import quoted
 from .procedural.situation import Situation
 from .responses import schema_of
@@ -406,8 +406,8 @@ def code_faults(code: str, tool: Mapping[str, Any]) -> list[str]:
 
 async def build_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Have a tool built that the agent wishes for. Without usable code the wish stays one."""
-    draft, wish = state["draft"], state["draft"].answer.value
-    if not isinstance(wish, ToolSpec) or _is_rejected(draft):
+    draft, wish = state["draft"], state["draft"].accepted
+    if not isinstance(wish, ToolSpec):
         return {}
     prompt = load_prompt(ROOM, "build").render(tool=fence("tool", json.dumps(wish.interface, indent=1)))
     schema = schema_of(ToolProgram, prompt.name, _plain_program, PROGRAM)
@@ -418,14 +418,14 @@ async def build_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mappi
     if outcome is not Outcome.OK or answer.value is None:
         missed = MissedStage(prompt.name, outcome, reason, answer.attempts)
         return {"missed": (*state.get("missed", ()), missed)}
-    return {"draft": _with_action(draft, wish.model_copy(update={"code": answer.value.program}))}
+    return {"draft": draft.updated(code=answer.value.program)}
 
 
 async def use_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Run the code of a tool that the agent uses. The agent notes what it gave, or the error."""
-    draft, use = state["draft"], state["draft"].answer.value
+    draft, use = state["draft"], state["draft"].accepted
     code = (runtime.context.built or {}).get(use.tool) if isinstance(use, ToolUse) else None
-    if code is None or not isinstance(use, ToolUse) or _is_rejected(draft):
+    if code is None or not isinstance(use, ToolUse):
         return {}
     done = await run_code(code, calls=[FunctionCall(use.tool, json.loads(use.arguments))])
     error = done.returned[0].error if done.returned else done.reason
@@ -434,7 +434,7 @@ async def use_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
     note = MemoryNote(f"{use.tool} gave you: {quoted(text[:_NOTED])}", "heard")
     found = Deliberation("tool", text, use.tool, use.arguments, is_error=bool(error))
     return {
-        "draft": _with_action(draft, use.model_copy(update={"result": text[:_NOTED]})),
+        "draft": draft.updated(result=text[:_NOTED]),
         "notes": (*state.get("notes", ()), note),
         "deliberations": (*state.get("deliberations", ()), found),
     }
@@ -450,11 +450,3 @@ def _plain_program(rng: random.Random, situation: Situation, schema: Mapping[str
 
 def _any_text(least: int, most: int | None) -> str:
     return "as usual"[:most].ljust(least, ".")
-
-
-def _is_rejected(draft: Draft) -> bool:
-    return any(one.outcome is CheckOutcome.FAILED for one in draft.checks)
-
-
-def _with_action(draft: Draft, action: Action) -> Draft:
-    return replace(draft, answer=replace(draft.answer, value=action))

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check, Novelty
-from populace.agents.checks import TEXT_CHECKS, CheckOutcome, failed, passed
+from populace.agents.checks import TEXT_CHECKS, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
 from populace.agents.observation import Observation, Seen, disclosed
 from populace.agents.procedural.lexicon import read_toml, say, split
@@ -242,8 +242,8 @@ class ConversationTask(Task):
 
 async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Have the teacher answer, and the person go on until done, to the last answer."""
-    action = _accepted(state)
-    if action is None:
+    action = state["draft"].accepted
+    if not isinstance(action, Conversation):
         return {}
     messages, ended = [Message(role="user", content=action.text)], "turns"
     persona = fence("persona", state["observation"].persona)
@@ -263,17 +263,17 @@ async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContex
         messages.append(Message(role="assistant", content=said.text))
     personas = {"user": state["observation"].persona}
     draft = _with_lines_checked(state, runtime.context, messages, personas, asked_by=USER)
-    return _kept(draft, action, messages, ended, (state["observation"].agent,), "")
+    return _kept(draft, messages, ended, (state["observation"].agent,), "")
 
 
 async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
     """Have two people talk in turn, each knowing of the other what they would, until one of them is done."""
-    action, observation = _accepted(state), state["observation"]
-    if action is None:
+    action, observation = state["draft"].accepted, state["observation"]
+    if not isinstance(action, Conversation):
         return {}
     if not observation.neighbours:
         alone = [Message(role="user", content=action.text)]
-        return _kept(state["draft"], action, alone, "alone", (observation.agent,), "")
+        return _kept(state["draft"], alone, "alone", (observation.agent,), "")
     other = observation.neighbours[0]
     mine, theirs = observation.persona, observation.state
     names = _names(mine, theirs)
@@ -294,15 +294,7 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
         messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
     speakers = {"user": mine, "assistant": theirs}
     draft = _with_lines_checked(state, runtime.context, messages, speakers, asked_by=SPEAKER)
-    return _kept(draft, action, messages, ended, (observation.agent, other.agent), other.relation)
-
-
-def _accepted(state: MindState) -> Conversation | None:
-    """The first message, where there is one that passed its checks."""
-    draft = state["draft"]
-    action = draft.answer.value
-    is_failed = any(one.outcome is CheckOutcome.FAILED for one in draft.checks)
-    return action if isinstance(action, Conversation) and not is_failed else None
+    return _kept(draft, messages, ended, (observation.agent, other.agent), other.relation)
 
 
 def _end(said: Said) -> str:
@@ -322,19 +314,17 @@ def _with_lines_checked(
 
 def _kept(
     draft: Draft,
-    action: Conversation,
     messages: list[Message],
     ended: str,
     personas: tuple[str, ...],
     relation: str,
 ) -> Mapping[str, Any]:
-    update = {"messages": tuple(messages), "ended": ended, "personas": personas, "relation": relation}
-    answer = replace(draft.answer, value=action.model_copy(update=update))
+    draft = draft.updated(messages=tuple(messages), ended=ended, personas=personas, relation=relation)
     is_whole = ended in ("done", "turns") and len(messages) > 1
     result = passed() if is_whole else failed(f"It broke off after {len(messages)} messages ({ended}).")
     if found := _find_repeated(messages):
         result = failed(f"Somebody says the same again ({found!r}).")
-    return {"draft": replace(draft, answer=answer).checked("turns", result)}
+    return {"draft": draft.checked("turns", result)}
 
 
 def _find_repeated(messages: list[Message]) -> str:

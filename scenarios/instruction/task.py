@@ -7,7 +7,7 @@ the requests alone.
 import random
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check, Novelty
-from populace.agents.checks import BASIC_CHECKS, CheckOutcome, NoDegeneration, OwnVoice, failed, passed
+from populace.agents.checks import BASIC_CHECKS, NoDegeneration, OwnVoice, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, check, generate, keep
 from populace.agents.procedural.lexicon import SlotValues, fill_frame, frame_parts, polished, read_toml, split
 from populace.agents.procedural.situation import Situation, Subjects
@@ -273,14 +273,13 @@ class InstructionTask(Task):
     async def respond(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Have the teacher respond to a request that passed its checks, knowing who asks where the settings say so."""
         draft, persona = state["draft"], state["observation"].persona
-        action = draft.answer.value
-        if not isinstance(action, Request) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+        action = draft.accepted
+        if not isinstance(action, Request):
             return {}
         told = fence("persona", persona if self.settings.persona_in == "system" else "")
         prompt = RESPOND.render(persona=told, request=fence("request", action.text))
         response = await ask_response(state, runtime, prompt, respond)
-        update = {"response": response.text, "response_outcome": response.outcome.value}
-        answer = replace(draft.answer, value=action.model_copy(update=update))
+        draft = draft.updated(response=response.text, response_outcome=response.outcome.value)
         is_usable = response.outcome is Outcome.OK
         result = passed() if is_usable else failed(f"There is no response to learn from ({response.outcome}).")
-        return {"draft": replace(draft, answer=answer).checked("response", result)}
+        return {"draft": draft.checked("response", result)}

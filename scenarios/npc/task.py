@@ -437,14 +437,13 @@ async def resolve_hooks(state: MindState, runtime: "Runtime[MindContext]") -> Ma
         for key, hook in hooks.items()
         if key in seen
     )
-    answer = replace(draft.answer, value=action.model_copy(update={"knows": knows}))
     unknown, missing = [key for key in hooks if key not in seen], [key for key in seen if key not in hooks]
     result = passed()
     if unknown:
         result = failed(f"It has a hook to number {unknown[0]}, who is not there.")
     elif missing:
         result = failed(f"It has hooks to {len(knows)} of {len(seen)} people.")
-    return {"draft": replace(draft, answer=answer).checked("hooks", result)}
+    return {"draft": draft.updated(knows=knows).checked("hooks", result)}
 
 
 async def keep_sheet(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:

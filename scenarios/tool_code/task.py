@@ -308,7 +308,7 @@ async def attach(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
     if not isinstance(draft.answer.value, ToolCode):
         return {}
     tool = interface_of(state["observation"].task)
-    return {"draft": _with(draft, tool=tool, tool_name=tool["name"])}
+    return {"draft": draft.updated(tool=tool, tool_name=tool["name"])}
 
 
 async def run(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -317,19 +317,14 @@ async def run(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str,
     if attached is None:
         return {}
     draft, action = attached, attached.answer.value
-    if any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+    if draft.accepted is None:
         return {"draft": draft}
     cases = [action.example, *action.tests]
     done, returned = await execute(action.code, action.tool_name, cases)
     for name, result in execution_checks(done, returned, cases).items():
         draft = draft.checked(name, result)
     results = [{"error": one.error} if one.error else {"value": one.value} for one in returned]
-    return {"draft": _with(draft, results=results, confinement=confinement().value)}
-
-
-def _with(draft: Draft, **fields: object) -> Draft:
-    answer = draft.answer
-    return replace(draft, answer=replace(answer, value=cast("Action", answer.value).model_copy(update=fields)))
+    return {"draft": draft.updated(results=results, confinement=confinement().value)}
 
 
 def implement(

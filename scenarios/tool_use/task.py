@@ -20,7 +20,7 @@ from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from populace.agents.actions import Action, Check
-from populace.agents.checks import TEXT_CHECKS, CheckOutcome, CheckResult, failed, passed
+from populace.agents.checks import TEXT_CHECKS, CheckResult, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, keep
 from populace.agents.procedural.lexicon import fill_frame, read_toml, split
 from populace.agents.procedural.situation import Situation
@@ -383,8 +383,8 @@ class ToolUseTask(ToolSetTask):
     async def converse(self, state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Let the assistant see to each request, and the person go on, until what was planned has been asked."""
         draft, talk = state["draft"], state["results"]["talk"]
-        action = draft.answer.value
-        if not isinstance(action, ToolUse) or any(one.outcome is CheckOutcome.FAILED for one in draft.checks):
+        action = draft.accepted
+        if not isinstance(action, ToolUse):
             return {}
         text = action.text
         while text:
