@@ -176,6 +176,19 @@ class JobModels:
             raise ValueError("a job has a model")
         return first
 
+    def of(self, role: str) -> tuple[ModelHandle, Prices | None]:
+        """Return the chat model that is asked in a role, with its prices: the first where the role has none."""
+        if role in self.roles:
+            return self.roles[role]
+        if self.model is None:
+            raise ValueError("only vectors are wanted")
+        return self.model, self.prices
+
+    @property
+    def is_language_model(self) -> bool:
+        """Whether a language model is among those that are asked for words."""
+        return any(self.of(role)[0].is_language_model for role in ("default", *self.roles))
+
     def check(self, limits: Limits, *, batch: bool = False) -> None:
         """Raise `SetupError` for a budget in dollars without prices, and for batches that no model can take."""
         if self.model is not None:

@@ -136,11 +136,6 @@ class RunModels(JobModels):
                 f"answers would not fit; resume it with the script as it was, or run anew into another file."
             )
 
-    @property
-    def chat_models(self) -> Sequence[ModelHandle]:
-        """The models of all roles."""
-        return [self.model, *(one for one, _ in self.roles.values())]
-
 
 def open_roles(
     config: RunConfig, given: Mapping[str, BaseChatModel | ModelHandle] = MappingProxyType({})

@@ -159,7 +159,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     @property
     def is_language_model(self) -> bool:
         """Whether a language model is asked, in any role; the stand-in is none."""
-        return any(one.is_language_model for one in self._models.chat_models)
+        return self._models.is_language_model
 
     def check_priced(self, limits: Limits) -> None:
         """Raise `SetupError` if these limits cap the cost and a model has no known price."""

@@ -21,6 +21,7 @@ from ...personas.hub.read import DrawSpec, draw_from
 from ...personas.network.spec import GROWN, parse_network
 from ...personas.persona import Passage
 from ..growth import Growth
+from ..runfile.job_rows import Unit
 from ..runfile.reader import open_hub_or_run
 from ..scenario import Scenario
 from ..seeds import rng_for
@@ -141,6 +142,13 @@ class DryRun:
     made: Mapping[str, tuple[bool, str]] = MappingProxyType({})
     #: Why it was stopped before its end; empty where it was not.
     stopped: str = ""
+    #: How many times larger the growth and the rest of the whole job are.
+    growth: float = 1.0
+    rest: float = 1.0
+
+    def times(self, answer: Answered) -> float:
+        """Return how many such calls the whole job has for one of these."""
+        return self.growth if answer.unit == Unit.HOP else self.rest
 
     @property
     def accepted(self) -> int:

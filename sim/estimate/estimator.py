@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,8 +12,7 @@ from ...agents.endpoint.models import ModelHandle
 from ...agents.gateway.budget import Prices, known_prices
 from ...agents.gateway.limits import Limits
 from ...core.errors import PausedError, RunError, SetupError, parameter
-from ..engine import Progress
-from ..runfile.job_rows import Unit
+from ..engine import JobModels, Progress
 from .dry_run import Answered, ByteCounter, DryRun
 from .prediction import ENOUGH, Interval, Part, Purpose, add_purposes, predict_purpose
 
@@ -44,52 +43,27 @@ class Sampling:
     most: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Models:
-    """The models of a job by role, `default` among them, with their prices."""
-
-    handles: Mapping[str, ModelHandle]
-    given: Mapping[str, Prices | None]
-
-    @property
-    def default(self) -> ModelHandle:
-        """The model of all roles without one of their own."""
-        return self.handles["default"]
-
-    @property
-    def others(self) -> dict[str, ModelHandle]:
-        """The models of further roles."""
-        return {role: one for role, one in self.handles.items() if role != "default"}
-
-    @property
-    def is_language_model(self) -> bool:
-        """Whether any of them is."""
-        return any(self.is_real(role) for role in self.handles)
-
-    def is_real(self, role: str) -> bool:
-        """Return whether the model of a role is a language model."""
-        return self.handles.get(role, self.default).is_language_model
-
-    def prices(self, role: str) -> Prices | None:
-        """Return the prices of a role. The built-in generator is free."""
-        role = role if role in self.handles else "default"
-        free = None if self.is_real(role) else Prices(0.0, 0.0, source="no language model")
-        return self.given.get(role) or known_prices(self.handles[role]) or free
-
-    @property
-    def counting(self) -> "Models":
-        """Models that count, of the same names, so that requests of dry runs are those of the job."""
-        handles = {r: ModelHandle(one.name, ByteCounter(), is_language_model=False) for r, one in self.handles.items()}
-        return Models(handles, {})
+def find_prices(models: JobModels, role: str) -> Prices | None:
+    """Return the prices of the model that is asked in a role. The built-in generator is free."""
+    handle, prices = models.of(role)
+    return prices or (known_prices(handle) if handle.is_language_model else Prices(0.0, 0.0, source="no model"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class JobEstimate:
-    """What a job will take, by purpose and in total: with a sample as 90 % prediction intervals."""
+def count_bytes_with(models: JobModels) -> JobModels:
+    """Return models that count, of the same names, so that requests of dry runs are those of the job."""
+
+    def counting(role: str) -> ModelHandle:
+        return ModelHandle(models.of(role)[0].name, ByteCounter(), is_language_model=False)
+
+    return JobModels(model=counting("default"), roles={role: (counting(role), None) for role in models.roles})
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JobEstimate(Purpose):
+    """What a job will take in all and by purpose: with a sample as 90 % prediction intervals."""
 
     purposes: tuple[Purpose, ...]
-    total: Purpose
-    models: Models
+    models: JobModels
     #: People, or what else its items are, and steps of the dry run.
     dry_run: tuple[int, int] = (0, 0)
     #: The calls of the sample; None without one.
@@ -97,60 +71,13 @@ class JobEstimate:
     #: What the numbers are based on, in sentences.
     notes: tuple[str, ...] = ()
 
-    @property
-    def calls(self) -> Interval:
-        """Calls in all."""
-        return self.total.calls
-
-    @property
-    def input(self) -> Interval:
-        """Tokens asked in all."""
-        return self.total.input
-
-    @property
-    def output(self) -> Interval:
-        """Tokens answered in all, reasoning included."""
-        return self.total.output
-
-    @property
-    def cost(self) -> Interval | None:
-        """Dollars in all; None where a price is not known."""
-        return self.total.cost
-
     def as_rows(self) -> list[tuple[str, ...]]:
         """Return one row for each purpose, and one for the total. Without a language model, tokens mean nothing."""
         found: list[tuple[str, ...]] = [
             (p.name, format_count(p.calls), format_span(p.input), format_span(p.output), format_cost(p.cost))
-            for p in (*self.purposes, self.total)
+            for p in (*self.purposes, self)
         ]
         return found if self.models.is_language_model else [(*row[:2], "-", "-", "0") for row in found]
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """A dry run that counted bytes, and how many times larger the growth and the rest of the whole job are."""
-
-    dry_run: DryRun
-    growth: float = 1.0
-    rest: float = 1.0
-
-    def times(self, answer: Answered) -> float:
-        """Return how many such calls the whole job has for one of the dry run."""
-        return self.growth if answer.unit == Unit.HOP else self.rest
-
-
-@dataclass(frozen=True, slots=True)
-class Units:
-    """What the calls for a purpose are counted by: items, accepted outputs, turns or requests."""
-
-    #: How many there will be in the whole job, and how many each item of the sample has.
-    whole: float
-    of: Mapping[str, float]
-    #: Return the item that an answer belongs to.
-    item_of: Callable[[Answered], str]
-    #: Outputs of a sample in which none was rejected, else 0.
-    all_accepted: int = 0
-    wider: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +85,7 @@ class Estimator(ABC):
     """A job that is estimated, and how a part of it is done with any models."""
 
     whole: int
-    models: Models
+    models: JobModels
     sampling: Sampling
     counts: str = "people"
     #: Tokens of an answer at most.
@@ -167,28 +94,29 @@ class Estimator(ABC):
     #: What a sample is counted in, if not in the items themselves, and its limit where its size is not given.
     sampled: ClassVar[str] = ""
     most_sampled: ClassVar[int] = 20
-    #: Whether prompts grow from step to step, so that those of a sample are shorter.
-    has_growing_prompts: ClassVar[bool] = False
 
     @abstractmethod
-    def count(self) -> Counted:
+    def count(self) -> DryRun:
         """Count the calls of the whole job, or of a part of it, with the built-in generator."""
 
     @abstractmethod
-    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+    def do_part(self, size: int, models: JobModels, **options: Any) -> DryRun:
         """Do as much of the job as a sample of this size takes, and count its calls."""
 
     @abstractmethod
-    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units | None:
-        """Return what the calls for a purpose are counted by, or None where the sample says too little."""
+    def find_units(self, name: str, counted: DryRun, sample: DryRun) -> tuple[Part, Callable[[Answered], str]] | None:
+        """Return what the calls for a purpose are counted by, and what tells the item that an answer belongs to.
 
-    def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+        Items may be people, accepted outputs, turns or requests. None where the sample says too little.
+        """
+
+    def count_sampled(self, computed: Sequence[Purpose]) -> int:
         """Return how many could be sampled at most."""
         return self.whole
 
     def check_sample(self, sample: DryRun) -> None:
         """Raise `RunError` if the sample says nothing."""
-        real = [a for a in sample.answered if self.models.is_real(a.role)]
+        real = [a for a in sample.answered if self.models.of(a.role)[0].is_language_model]
         if self.models.is_language_model and len(real) < ENOUGH:
             raise RunError(
                 f"The sample brought {len(real)} answers of {sample.sent} calls, so nothing can be told by it. "
@@ -198,13 +126,13 @@ class Estimator(ABC):
     def estimate(self) -> JobEstimate:
         """Estimate the job. Raises `RunError` if the sample brings no answer."""
         counted = self.count()
-        computed = [self._compute(name, counted) for name in counted.dry_run.purposes]
-        size = self._size(counted, computed)
-        sample = self._ask(size, computed) if size else None
+        computed = [self._compute(name, counted) for name in counted.purposes]
+        size = self._size(computed)
+        reference = self.do_part(size, count_bytes_with(self.models)) if size else counted
+        sample = self._ask(size, computed, reference) if size else None
         known, parts = {one.name: one for one in computed}, dict[str, Part]()
         if sample is not None:
-            reference = self.do_part(size, self.models.counting) if self.has_growing_prompts else None
-            for name in dict.fromkeys((*counted.dry_run.purposes, *sample.purposes)):
+            for name in dict.fromkeys((*counted.purposes, *sample.purposes)):
                 if (part := self._count_part(name, counted, sample, reference)) is not None:
                     parts[name] = part
             zero = Interval.exactly(0.0)
@@ -220,34 +148,35 @@ class Estimator(ABC):
         predicted = [predict_purpose(reached, list(parts.values()))] if parts else []
         total = add_purposes(TOTAL, [*predicted, *unreached])
         return JobEstimate(
-            tuple(purposes),
-            total,
-            self.models,
-            (counted.dry_run.people, counted.dry_run.steps),
-            sample,
-            tuple(self._describe(counted, sample, total, unreached)),
+            name=TOTAL,
+            **total.spans,
+            purposes=tuple(purposes),
+            models=self.models,
+            dry_run=(counted.people, counted.steps),
+            sample=sample,
+            notes=tuple(self._describe(counted, sample, total, unreached)),
         )
 
-    def _compute(self, name: str, counted: Counted) -> Purpose:
+    def _compute(self, name: str, counted: DryRun) -> Purpose:
         """Return what is known without a sample: from empty answers to full ones, each request asked once."""
-        answers = counted.dry_run.of(name)
+        answers = counted.of(name)
         first, number = answers[0], len(answers)
         calls = Interval.exactly(round(sum(map(counted.times, answers)), 6))
-        if not self.models.is_real(first.role):
+        if not self.models.of(first.role)[0].is_language_model:
             zero = Interval.exactly(0.0)
             return Purpose(name, calls, zero, zero, zero, first.role)
         size, schema = (sum(getattr(a, key) or 0 for a in answers) / number for key in ("input", "schema"))
         asked = Interval(calls.low * size * TOKENS.low, calls.high * (size + schema) * TOKENS.high)
         answered = Interval(0.0, calls.high * self.answer_tokens)
-        prices, cost = self.models.prices(first.role), None
+        prices, cost = find_prices(self.models, first.role), None
         if prices is not None:  # at the least, the endpoint has cached all
             least = min(prices.of(asked.low, 0), prices.of(asked.low, 0, asked.low))
             cost = Interval(least, prices.of(asked.high, answered.high))
         return Purpose(name, calls, asked, answered, cost, first.role)
 
-    def _size(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+    def _size(self, computed: Sequence[Purpose]) -> int:
         """Return the size of the sample; 0 for none."""
-        number, whole = self.sampling.number, self.count_sampled(counted, computed)
+        number, whole = self.sampling.number, self.count_sampled(computed)
         if not self.whole or not computed or number == 0:
             return 0
         if number is None:
@@ -259,11 +188,11 @@ class Estimator(ABC):
             )
         return min(number, whole)
 
-    def _ask(self, size: int, computed: Sequence[Purpose]) -> DryRun | None:
+    def _ask(self, size: int, computed: Sequence[Purpose], reference: DryRun) -> DryRun | None:
         """Ask the real models for a sample, after saying what that may cost. None if it took too few calls."""
         sampling = self.sampling
-        calls = size if self.sampled == "calls" else _MARGIN * len(self.do_part(size, self.models.counting).answered)
-        real = [one for one in computed if self.models.is_real(one.role)]
+        calls = size if self.sampled == "calls" else _MARGIN * len(reference.answered)
+        real = [one for one in computed if self.models.of(one.role)[0].is_language_model]
         dearest = max((one.cost.high / one.calls.high for one in real if one.cost), default=0.0)
         cost = "unknown dollars" if any(one.cost is None for one in real) else f"${calls * dearest:,.4f}"
         kept = (
@@ -296,28 +225,27 @@ class Estimator(ABC):
         self.check_sample(sample)
         return sample
 
-    def _count_part(self, name: str, counted: Counted, sample: DryRun, reference: DryRun | None) -> Part | None:
+    def _count_part(self, name: str, counted: DryRun, sample: DryRun, reference: DryRun) -> Part | None:
         """Return what the sample took for a purpose, by item."""
         answers = sample.of(name)
-        units = self.find_units(name, counted, sample) if answers else None
-        if units is None or not units.whole or not sum(units.of.values()):
+        found = self.find_units(name, counted, sample) if answers else None
+        if found is None or not found[0].whole or not sum(found[0].units.values()):
             return None
-        sizes = [_scale_prompt(a, counted.dry_run, reference) for a in answers]
+        part, item_of = found
+        sizes = [_scale_prompt(a, counted, reference) for a in answers]
         took: dict[str, Mapping[str, float] | None] = {}
-        for measure, numbers in _measure(answers, sizes, self.models.prices(answers[0].role)).items():
+        for measure, numbers in _measure(answers, sizes, find_prices(self.models, answers[0].role)).items():
             by_item = Counter[str]()
             for answer, number in zip(answers, numbers or (), strict=numbers is not None):
-                by_item[units.item_of(answer)] += number  # type: ignore[assignment]
+                by_item[item_of(answer)] += number  # type: ignore[assignment]
             took[measure] = None if numbers is None else by_item
-        items = {**dict.fromkeys(map(units.item_of, answers), 0.0), **units.of}
+        items = {**dict.fromkeys(map(item_of, answers), 0.0), **part.units}
         requests = len({a.request for a in answers})
-        return Part(units.whole, items, took, len(answers), requests, units.all_accepted, units.wider)
+        return replace(part, units=items, took=took, calls=len(answers), requests=requests)
 
-    def _describe(
-        self, counted: Counted, sample: DryRun | None, total: Purpose, unreached: Sequence[Purpose]
-    ) -> list[str]:
+    def _describe(self, run: DryRun, sample: DryRun | None, total: Purpose, unreached: Sequence[Purpose]) -> list[str]:
         """Return sentences on what the numbers mean, and what they are based on."""
-        run, models = counted.dry_run, self.models
+        models = self.models
         steps = f" and {run.steps:,} steps" if run.steps else ""
         of = f" of {self.whole:,}" if run.people != self.whole else ""
         said = [f"Requests were counted in a dry run of {run.people:,}{of} {self.counts}{steps}."]
@@ -328,7 +256,7 @@ class Estimator(ABC):
             return [
                 *said,
                 *yields,
-                f"{models.default.name} is not a language model: it is free, and its tokens mean nothing.",
+                f"{models.first.name} is not a language model: it is free, and its tokens mean nothing.",
             ]
         if sample is None:
             said.append(
@@ -361,18 +289,20 @@ class Estimator(ABC):
         return ""
 
 
-def describe_prices(models: Models, roles: Iterable[str]) -> list[str]:
+def describe_prices(models: JobModels, roles: Iterable[str]) -> list[str]:
     """Return a sentence on the prices of each model that is asked in one of these roles."""
     said = []
-    for role in dict.fromkeys(role if role in models.handles else "default" for role in roles):
-        model, prices = models.handles[role].name, models.prices(role)
+    for role in dict.fromkeys(role if role in models.roles else "default" for role in roles):
+        model, prices = models.of(role)[0], find_prices(models, role)
         if prices is None:
             option = "prices" if role == "default" else f"{role}_prices"
-            said.append(f"The price of {model} is unknown; give it as {parameter(option)}, in dollars for 1M tokens.")
-        elif models.is_real(role):
+            said.append(
+                f"The price of {model.name} is unknown; give it as {parameter(option)}, in dollars for 1M tokens."
+            )
+        elif model.is_language_model:
             cached = "" if prices.cached is None else f", {prices.cached:g} where they are cached"
             said.append(
-                f"Dollars of {model}: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a "
+                f"Dollars of {model.name}: {prices.input:g} for a million tokens in{cached}, {prices.output:g} for a "
                 f"million out ({prices.source})."
             )
     return said
@@ -402,10 +332,8 @@ def _fill_unknown(numbers: Sequence[int | None]) -> list[float] | None:
     return [sum(known) / len(known) if one is None else float(one) for one in numbers]
 
 
-def _scale_prompt(answer: Answered, whole: DryRun, reference: DryRun | None) -> float:
+def _scale_prompt(answer: Answered, whole: DryRun, reference: DryRun) -> float:
     """Return how much longer such prompts are in the whole job than in the sample's own dry run, at this step."""
-    if reference is None:
-        return 1.0
     of_purpose = reference.of(answer.purpose)
     own = _find_mean_input([a for a in of_purpose if a.number == answer.number] or of_purpose)
     return _find_mean_input(whole.of(answer.purpose)) / own if own else 1.0

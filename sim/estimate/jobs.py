@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, ClassVar, Unpack, cast
+from typing import Any, ClassVar, Unpack
 
 from arro3.core import RecordBatchReader
 
@@ -47,8 +48,8 @@ from ..tasks.evaluation import EvaluationJob
 from ..tasks.outputs import OutputJob
 from ..tasks.task import MOST_ROUNDS, Task
 from .dry_run import Answered, DryRun, Scale, count_calls, dry_run
-from .estimator import TOTAL, Counted, Estimator, JobEstimate, Models, Sampling, Units, describe_prices
-from .prediction import ENOUGH, Purpose, add_purposes, share_interval
+from .estimator import TOTAL, Estimator, JobEstimate, Sampling, count_bytes_with, describe_prices
+from .prediction import ENOUGH, Part, Purpose, add_purposes, share_interval
 
 #: Items of a dry run at most: people, outputs, problems, respondents of a survey.
 _PEOPLE, _OUTPUTS, _PROBLEMS, _RESPONDENTS = 100, 300, 60, 50
@@ -80,37 +81,32 @@ class _FileEstimator(Estimator):
     #: Copy what a number of items needs into a file; return the job on them, and their share of the whole.
     take: Callable[[Path, int], tuple[JobKind[Any, Any], float]]
 
-    def count(self) -> Counted:
+    def count(self) -> DryRun:
         """Count the calls of some items."""
-        if not self.whole:
-            return Counted(_NOTHING)
-        counted, share = self._do_items(min(self.whole, self.most), self.models.counting)
-        return Counted(counted, rest=1 / share)
+        return self.do_part(min(self.whole, self.most), count_bytes_with(self.models)) if self.whole else _NOTHING
 
-    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
-        """Do the job on some items. Batches take hours, so a sample is asked one by one."""
-        return self._do_items(size, models, **options)[0]
-
-    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units:
+    def find_units(self, name: str, counted: DryRun, sample: DryRun) -> tuple[Part, Callable[[Answered], str]]:
         """Count by items. Some of a sample may not have been asked about."""
         owners = dict.fromkeys(map(_read_item, sample.answered))
         unasked = (f"unasked {place}" for place in range(sample.people - len(owners)))
-        return Units(self.whole, dict.fromkeys((*owners, *unasked), 1.0), _read_item)
+        return Part(self.whole, dict.fromkeys((*owners, *unasked), 1.0)), _read_item
 
-    def _do_items(self, number: int, models: Models, **options: Any) -> tuple[DryRun, float]:
-        """Do the job on a number of items in a temporary file. Return its calls, and the share of the whole."""
+    def do_part(self, size: int, models: JobModels, **options: Any) -> DryRun:
+        """Do the job on some items in a temporary file. Batches take hours, so a sample is asked one by one."""
         with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
             path, stopped = Path(folder) / "part.duckdb", ""
-            job, share = self.take(path, number)
+            job, share = self.take(path, size)
             seed = self.asked.get("seed")
-            options |= {"model": models.default, "prices": models.given.get("default"), "roles": models.others}
+            options |= {"model": models.model, "prices": models.prices}
+            options["roles"] = {role: handle for role, (handle, _) in models.roles.items()}
             try:
                 run_job(path, job, seed=self.job.seed(self.path) if seed is None else seed, anew=True, **options)
             except PausedError as error:
                 stopped = str(error)
                 if not path.is_file():
                     raise
-            return replace(count_calls(path), people=round(share * self.whole), steps=0, stopped=stopped), share
+            counted = count_calls(path)
+        return replace(counted, people=round(share * self.whole), steps=0, stopped=stopped, rest=1 / share)
 
 
 def _read_item(answer: Answered) -> str:
@@ -154,31 +150,16 @@ def estimate_file_job(
     models = job.open_models(path, asked)
     match job:
         case SurveyJob():
-            part = _take_respondents(path, job, asked)
+            counts, whole, most, take = _take_respondents(path, job, asked)
         case EvaluationJob():
-            part = _take_problems(job, asked)
+            counts, whole, most, take = _take_problems(job, asked)
         case OutputJob():
-            part = _take_outputs(path, job, models, asked)
+            counts, whole, most, take = _take_outputs(path, job, models, asked)
         case EnrichmentJob():
-            part = _take_people(path, job, asked)
+            counts, whole, most, take = _take_people(path, job, asked)
         case _:
             raise SetupError(f"There is no estimate of the kind of job {job.kind!r}; run it with max_calls.")
-    found = _estimate_part(path, job, models, sampling, asked, part)
-    uncounted = ("The vectors by which agents recall are not counted.",) if models.embeddings else ()
-    return replace(found, notes=found.notes + uncounted)
-
-
-#: What items are, their number, how many a dry run takes at most, and how some are taken.
-type _Part = tuple[str, int, int, Callable[[Path, int], tuple[JobKind[Any, Any], float]]]
-
-
-def _estimate_part(
-    path: Path, job: JobKind[Any, Any], models: JobModels, sampling: Sampling | None, asked: AskedModels, part: _Part
-) -> JobEstimate:
-    handles = {role: handle for role, (handle, _) in models.roles.items()}
-    given = {role: prices for role, (_, prices) in models.roles.items()}
-    counts, whole, most, take = part
-    return _FileEstimator(
+    found = _FileEstimator(
         counts=counts,
         whole=whole,
         most=most,
@@ -186,10 +167,16 @@ def _estimate_part(
         job=job,
         path=path,
         asked=asked,
-        models=Models({"default": cast("ModelHandle", models.model), **handles}, {"default": models.prices, **given}),
+        models=models,
         sampling=sampling or Sampling(),
         answer_tokens=job.answer_tokens,
     ).estimate()
+    uncounted = ("The vectors by which agents recall are not counted.",) if models.embeddings else ()
+    return replace(found, notes=found.notes + uncounted)
+
+
+#: What items are, their number, how many a dry run takes at most, and how some are taken.
+type _Part = tuple[str, int, int, Callable[[Path, int], tuple[JobKind[Any, Any], float]]]
 
 
 def _take_outputs(path: Path, job: OutputJob[Any], models: JobModels, asked: AskedModels) -> _Part:
@@ -317,11 +304,7 @@ def _estimate_society(
 ) -> JobEstimate:
     given, rest = own.get("model"), {name: one for name, one in own.items() if name != "model"}
     handle = given if isinstance(given, ModelHandle) else open_model(given or config.model, base_url=config.base_url)
-    roles = open_roles(config, rest)
-    models = Models(
-        {"default": handle} | {role: one for role, (one, _) in roles.items()},
-        {"default": config.prices} | {role: prices for role, (_, prices) in roles.items()},
-    )
+    models = JobModels(model=handle, prices=config.prices, roles=open_roles(config, rest))
     check_scenario(scenario)
     check_prompts(scenario, config.mind)
     check_interventions(scenario, config.steps)
@@ -349,39 +332,38 @@ class _SocietyEstimator(Estimator):
 
     sampled: ClassVar[str] = "calls"
     most_sampled: ClassVar[int] = 40
-    has_growing_prompts: ClassVar[bool] = True
 
-    def live(self, scenario: Scenario, scale: Scale, steps: int, models: Models, **options: Any) -> DryRun:
+    def live(self, scenario: Scenario, scale: Scale, steps: int, models: JobModels, **options: Any) -> DryRun:
         """Run a society with these models, and return its calls."""
-        how = {"mind": self.config.mind, "archetypes": self.config.archetypes, **models.others, **options}
-        prices = models.prices("default") if models is self.models else None
-        return dry_run(scenario, scale=scale, steps=steps, model=models.default, prices=prices, **how)
+        roles = {role: handle for role, (handle, _) in models.roles.items()}
+        how = {"mind": self.config.mind, "archetypes": self.config.archetypes, **roles, **options}
+        return dry_run(scenario, scale=scale, steps=steps, model=models.model, prices=models.prices, **how)
 
     @property
     def steps(self) -> int:
         """Steps in all."""
         return self.scenario.most_steps or self.config.steps
 
-    def count(self) -> Counted:
+    def count(self) -> DryRun:
         """Count the calls of this society. A large one is counted on a smaller one."""
         people, steps = self.scale.people, self.steps
         fewer = people if people * steps <= _TURNS else max(_FEWEST, _TURNS // steps)
-        counted = self.live(self.scenario, self.scale.smaller(fewer), steps, self.models.counting)
+        counted = self.live(self.scenario, self.scale.smaller(fewer), steps, count_bytes_with(self.models))
         times = people / counted.people if fewer < people and counted.people else 1.0
-        return Counted(counted, times, times)
+        return replace(counted, growth=times, rest=times)
 
-    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+    def do_part(self, size: int, models: JobModels, **options: Any) -> DryRun:
         """Run a smaller society."""
         people = max(2, size // 4, min(_EACH_HOP * (self.scale.growth.hops + 1), size // 2))
         return self.live(self.scenario, self.scale.smaller(people), self.steps, models, **options)
 
-    def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+    def count_sampled(self, computed: Sequence[Purpose]) -> int:
         """Return the calls of the whole society."""
         return ceil(add_purposes("", computed).calls.high)
 
-    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units | None:
+    def find_units(self, name: str, counted: DryRun, sample: DryRun) -> tuple[Part, Callable[[Answered], str]] | None:
         """Count steps by turns, and growth by requests. Return None for too few agents."""
-        first = (counted.dry_run.of(name) or sample.of(name))[0]
+        first = (counted.of(name) or sample.of(name))[0]
 
         def find_owners(run: DryRun) -> dict[Hashable, str]:
             if first.unit == Unit.HOP:
@@ -391,17 +373,13 @@ class _SocietyEstimator(Estimator):
         units = Counter(find_owners(sample).values())
         if len(units) < ENOUGH:
             return None
-        whole, wider = len(find_owners(counted.dry_run)) * counted.times(first), _UNSEEN
+        whole, wider = len(find_owners(counted)) * counted.times(first), _UNSEEN
         relations, born = sample.found
-        if name == "persona_to_persona" and born and counted.dry_run.newcomers:
+        if name == "persona_to_persona" and born and counted.newcomers:
             share, span = min(born, relations) / relations, share_interval(born, relations)
-            whole *= counted.dry_run.newcomers / (born / relations)
+            whole *= counted.newcomers / (born / relations)
             wider += max(share / span.low, span.high / share) - 1
-        return Units(whole, units, _read_owner, wider=wider)
-
-
-def _read_owner(answer: Answered) -> str:
-    return answer.owner
+        return Part(whole, units, wider=wider), attrgetter("owner")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -410,21 +388,21 @@ class _TaskEstimator(_SocietyEstimator):
 
     sampled: ClassVar[str] = "outputs"
     most_sampled: ClassVar[int] = 20
-    has_growing_prompts: ClassVar[bool] = False
 
     @property
     def rows(self) -> int:
         """Rows that the task is to make."""
         return int(self.scenario.settings.n)
 
-    def count(self) -> Counted:
+    def count(self) -> DryRun:
         """Count the calls of a few rows, all of which are accepted."""
         few = self.scenario.resized(min(self.rows, _ROWS))
         scale = self.scale.smaller(max(_FEWEST, 2 * few.people_needed))
-        counted = self.live(few, scale, MOST_ROUNDS, self.models.counting, read=_read_outputs)
-        return Counted(counted, self.scale.people / max(1, counted.people), self.rows / max(1, counted.accepted))
+        counted = self.live(few, scale, MOST_ROUNDS, count_bytes_with(self.models), read=_read_outputs)
+        growth, rest = self.scale.people / max(1, counted.people), self.rows / max(1, counted.accepted)
+        return replace(counted, growth=growth, rest=rest)
 
-    def do_part(self, size: int, models: Models, **options: Any) -> DryRun:
+    def do_part(self, size: int, models: JobModels, **options: Any) -> DryRun:
         """Make `size` outputs, in few rounds, since more personas show more."""
         settings = self.scenario.settings
         rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(size / max(1, self.scale.people))))
@@ -432,11 +410,11 @@ class _TaskEstimator(_SocietyEstimator):
         scale = self.scale.smaller(max(2, ceil(size / rounds)))
         return self.live(few, scale, rounds, models, read=_read_outputs, **options)
 
-    def count_sampled(self, counted: Counted, computed: Sequence[Purpose]) -> int:
+    def count_sampled(self, computed: Sequence[Purpose]) -> int:
         """Return the rows."""
         return self.rows
 
-    def find_units(self, name: str, counted: Counted, sample: DryRun) -> Units | None:
+    def find_units(self, name: str, counted: DryRun, sample: DryRun) -> tuple[Part, Callable[[Answered], str]] | None:
         """Count by accepted outputs: what rejected ones take is part of what one accepted output takes."""
         if any(a.unit == Unit.HOP for a in sample.of(name)):
             return super().find_units(name, counted, sample)
@@ -449,7 +427,7 @@ class _TaskEstimator(_SocietyEstimator):
             made = sample.made.get(answer.owner.partition("/")[0])
             return answer.turn if made is None or answer.unit == Unit.STEP else made[1]
 
-        return Units(self.rows, units, find_turn, all_accepted)
+        return Part(self.rows, units, all_accepted=all_accepted), find_turn
 
     def check_sample(self, sample: DryRun) -> None:
         """Raise `RunError` if the sample accepted nothing."""
@@ -500,7 +478,7 @@ def estimate_experiment(
         named, own = split_models({one: value for one, value in options.items() if one not in SAMPLING})
         config = RunConfig().changed(**named, **more, limits=limits, prices=prices, seed=experiment.seed)
         estimates.append(_estimate_society(asked, config, own, replace(sampling, limits=limits)))
-        found.append(replace(estimates[-1].total.times(runs), name=name if runs == 1 else f"{name} ({runs} runs)"))
+        found.append(replace(estimates[-1].times(runs), name=name if runs == 1 else f"{name} ({runs} runs)"))
 
     settled = Growth(agents=None, hops=0)
     first, *_ = (experiment.settings_of(arm, scenario)[1] for arm in experiment.all_arms)
@@ -524,4 +502,4 @@ def estimate_experiment(
     for one in estimates:
         said += describe_prices(one.models, ["default"]) if one.models.is_language_model else []
     total = add_purposes(TOTAL, found)
-    return replace(asking, purposes=tuple(found), total=total, notes=tuple(dict.fromkeys(said)))
+    return replace(asking, **total.spans, purposes=tuple(found), notes=tuple(dict.fromkeys(said)))

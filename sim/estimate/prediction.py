@@ -7,7 +7,7 @@ times the units of the whole job. Its error is that of the jackknife over the it
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -65,11 +65,10 @@ class Purpose:
 
     def times(self, number: float) -> "Purpose":
         """Return the purpose multiplied by `number`."""
-        more: dict[str, Any] = {name: span and span * number for name, span in self.spans.items()}
-        return replace(self, **more)
+        return replace(self, **{name: span and span * number for name, span in self.spans.items()})
 
     @property
-    def spans(self) -> dict[str, Interval | None]:
+    def spans(self) -> dict[str, Any]:
         """The interval of each measure."""
         return {name: getattr(self, name) for name in MEASURES}
 
@@ -92,7 +91,7 @@ class Part:
     whole: float
     units: Mapping[str, float]
     #: By measure, what each item took; None where that is not known.
-    took: Mapping[str, Mapping[str, float] | None]
+    took: Mapping[str, Mapping[str, float] | None] = field(default_factory=dict)
     #: Calls, and the requests that they answer.
     calls: int = 0
     requests: int = 0

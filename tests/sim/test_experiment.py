@@ -187,7 +187,7 @@ def test_an_estimate_has_the_people_and_each_arm_times_its_replicates() -> None:
     people, *arms = ((one.name, one.calls.high) for one in found.purposes)
     assert people[0] == "people (2 runs)"
     assert arms == [(f"model={one} (2 runs)", 2 * 3) for one in models]
-    assert found.total.calls.high == people[1] + 2 * 2 * 3
+    assert found.calls.high == people[1] + 2 * 2 * 3
 
 
 def test_every_row_of_the_merged_file_tells_arm_and_replicate(folder: Path) -> None:

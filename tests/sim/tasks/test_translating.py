@@ -66,4 +66,4 @@ def test_the_built_in_generator_translates_nothing_and_leaves_the_file_as_it_was
 def test_an_estimate_counts_a_call_for_each_output(sums: Path, openai_server: OpenAIServer) -> None:
     job = TranslatingJob(TranslatingSpec.given(language="fr"))
     found = estimate_file_job(sums, job, model="openai:test", base_url=openai_server.base_url)
-    assert found.total.calls.low == 12
+    assert found.calls.low == 12
