@@ -417,17 +417,7 @@ class Effects:
         self.rows.of(FailureRow).extend(failures)
 
     def _failure(self, agent: str, missed: MissedStage) -> FailureRow:
-        return FailureRow(
-            phase="step",
-            number=self._step,
-            step=self._step,
-            agent=agent,
-            owner=agent,
-            purpose=missed.purpose,
-            outcome=missed.outcome,
-            reason=missed.reason,
-            attempts=missed.attempts,
-        )
+        return FailureRow.of(missed, "step", self._step, agent, missed.purpose, agent=agent)
 
 
 def _is_rejected(decision: Decision) -> bool:

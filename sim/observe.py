@@ -178,17 +178,8 @@ def _nothing(embedded: Embedded, phase: str, step: int) -> str:
 
 
 def _row(agent: str, lost: Answer[Any], phase: str, step: int, instead: str) -> FailureRow:
-    return FailureRow(
-        phase=phase,
-        number=step,
-        step=step if phase == _STEP else None,
-        agent=agent,
-        owner=agent,
-        purpose=PURPOSE,
-        outcome=lost.outcome,
-        reason=f"{lost.reason} {instead}",
-        attempts=lost.attempts,
-    )
+    told = replace(lost, reason=f"{lost.reason} {instead}")
+    return FailureRow.of(told, phase, step, agent, PURPOSE, agent=agent)
 
 
 def observe(

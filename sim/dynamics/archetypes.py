@@ -7,6 +7,7 @@ offered the same actions. The others observe and remember for themselves, and wh
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from warnings import catch_warnings
 from zlib import crc32
 
 import numpy as np
@@ -177,22 +178,14 @@ def _matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
 
 
 def _nearest(rows: Matrix, count: int, seed: int) -> list[int]:
-    """Return the cluster of each row, by k-means on the cosine. Centres are initialised far apart (k-means++)."""
-    rng = rng_for(seed, "archetypes")
-    centres = rows[[rng.randrange(len(rows))]]
-    while len(centres) < min(count, len(rows)):
-        away = np.maximum(1 - (rows @ centres.T).max(axis=1), 0.0)
-        if away.sum() < 1e-6:
-            break
-        centres = np.vstack([centres, rows[[rng.choices(range(len(rows)), away.tolist())[0]]]])
-    nearest = (rows @ centres.T).argmax(axis=1)
-    for _ in range(_ROUNDS):
-        for place in range(len(centres)):
-            if (mine := rows[nearest == place]).size:
-                middle = mine.sum(axis=0)
-                centres[place] = middle / max(float(np.linalg.norm(middle)), 1e-9)
-        again = (rows @ centres.T).argmax(axis=1)
-        if (again == nearest).all():
-            break
-        nearest = again
-    return [int(cluster) for cluster in nearest]
+    """Return the cluster of each row, by k-means whose centres are initialised far apart (k-means++).
+
+    Of unit vectors, those that are near are those of a high cosine.
+    """
+    from scipy.cluster.vq import kmeans2
+
+    most = min(count, len(np.unique(rows, axis=0)))
+    rng = np.random.default_rng(derive_seed(seed, "archetypes"))
+    with catch_warnings(action="ignore", category=UserWarning):  # that a cluster has lost all its members
+        _, clusters = kmeans2(rows, most, iter=_ROUNDS, minit="++", rng=rng)
+    return [int(cluster) for cluster in clusters]

@@ -12,6 +12,7 @@ description, and is refused who nearly repeats somebody.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from ...agents.observation import PLAYER
 from ...core.errors import hook
@@ -129,14 +130,6 @@ def checked_tie(kind: RelationKind, label: str, weight: float) -> tuple[Relation
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """An arrival, and the intervention that wants it; None where the scenario does."""
-
-    arrival: Arrival
-    intervention: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class ArrivalRequest:
     """Whom a model is asked about, as plain data."""
 
@@ -164,14 +157,15 @@ class PeopleChanges:
         """Begin a step in which nobody has come or left yet."""
         self._state, self._view, self._ties = state, view, ties
         self._step = state.world.step
-        self._wanted: list[_Wanted] = []
+        #: Arrivals, each with the intervention that wants it; None where the scenario does.
+        self._wanted: list[tuple[Arrival, str | None]] = []
         self._leaving: list[tuple[str, int]] = []
         self.newcomers: list[Resident] = []
         self._rows = buffer
 
     def want(self, arrival: Arrival, intervention: str) -> None:
         """Register an arrival in this step that an intervention asks for."""
-        self._wanted.append(_Wanted(arrival, intervention))
+        self._wanted.append((arrival, intervention))
 
     def want_to_leave(self, agent: str, emission: int) -> None:
         """Register that an agent leaves when the step ends, as its action asks.
@@ -224,50 +218,46 @@ class PeopleChanges:
             for one in scenario.arrivals(self._view, rng_for(self._state.seed, "arrivals", self._step)):
                 if not isinstance(one, Arrival):
                     raise TypeError(f"it must give arrivals, as Arrival(of=resident), and gave {one!r:.80}")
-                self._wanted.append(_Wanted(one))
-            requests = {place: self._request(place, one) for place, one in enumerate(self._wanted)}
-        asked = {place: request for place, request in requests.items() if request is not None}
-        answers = await self._asked(asked, engine, executor) if asked else {}
+                self._wanted.append((one, None))
+            parents = [None if one.of is None else self._present(one.of) for one, _ in self._wanted]
+        asked = [
+            self._request(place, of.persona, one.kind)
+            for place, ((one, _), of) in enumerate(zip(self._wanted, parents, strict=True))
+            if one.persona is None and of is not None
+        ]
+        answers = iter(await self._asked(asked, engine, executor) if asked else ())
         if self._wanted and self._state.known_people is None:
             self._state.known_people = KnownPeople([one.persona for one in self._state.residents.values()], engine.log)
-        for place, wanted in enumerate(self._wanted):
-            self._take(wanted, asked.get(place), answers.get(place))
+        for (arrival, intervention), resident in zip(self._wanted, parents, strict=True):
+            of, given = resident and resident.id, arrival.persona
+            if given is not None:
+                persona = given if isinstance(given, Persona) else Persona(given)
+                self._admit(intervention, persona, of, arrival.kind, arrival.label)
+            elif (answer := next(answers)).value is not None:
+                (relative,) = answer.value
+                self._admit(intervention, relative.persona, of, relative.relation.kind, relative.relation.label)
+            else:
+                lost = FailureRow.of(answer, "step", self._step, str(of), "persona_to_persona")
+                self._rows.of(FailureRow).append(lost)
         self._wanted = []
 
     async def _asked(
-        self, asked: dict[int, ArrivalRequest], engine: Engine, executor: Executor | None
-    ) -> dict[int, Answer[tuple[Relative, ...]]]:
+        self, asked: list[ArrivalRequest], engine: Engine, executor: Executor | None
+    ) -> list[Answer[tuple[Relative, ...]]]:
         await engine.declare("step", Unit.STEP)
-        engine.recall("step", self._step, [request.persona.id for request in asked.values()])
+        engine.recall("step", self._step, [request.persona.id for request in asked])
         executor = executor or AsyncioExecutor(engine.gateway, workers=engine.workers("step"))
         engine.progress.began(f"Arrivals of step {self._step}", len(asked))
-        answers = await worked(ask_for_relative, list(asked.values()), executor, engine)
-        return dict(zip(asked, answers, strict=True))
+        return await worked(ask_for_relative, asked, executor, engine)
 
-    def _request(self, place: int, wanted: _Wanted) -> ArrivalRequest | None:
-        arrival = wanted.arrival
-        of = None if arrival.of is None else self._present(arrival.of)
-        if of is None or arrival.persona is not None:
-            return None
+    def _request(self, place: int, of: Persona, kind: RelationKind | None) -> ArrivalRequest:
         drawn = derive_seed(self._state.seed, "arrival", self._step, place) >> 32
-        return ArrivalRequest(of.persona, arrival.kind, RequestContext("step", self._step, of.id, drawn))
+        return ArrivalRequest(of, kind, RequestContext("step", self._step, of.id, drawn))
 
-    def _take(self, wanted: _Wanted, asked: ArrivalRequest | None, answer: Answer[tuple[Relative, ...]] | None) -> None:
-        arrival = wanted.arrival
-        of = None if arrival.of is None else self._present(arrival.of).id
-        if asked is None or answer is None:
-            given = arrival.persona
-            persona = given if isinstance(given, Persona) else Persona(str(given))
-            self._admit(wanted, persona, of, arrival.kind, arrival.label)
-        elif answer.value is None:
-            lost = ("persona_to_persona", answer.outcome, answer.reason, answer.attempts)
-            self._rows.of(FailureRow).append(FailureRow("step", self._step, None, None, asked.persona.id, *lost))
-        else:
-            (relative,) = answer.value
-            self._admit(wanted, relative.persona, of, relative.relation.kind, relative.relation.label)
-
-    def _admit(self, wanted: _Wanted, persona: Persona, of: str | None, kind: RelationKind | None, label: str) -> None:
-        state, cause = self._state, "scenario" if wanted.intervention is None else "intervention"
+    def _admit(
+        self, intervention: str | None, persona: Persona, of: str | None, kind: RelationKind | None, label: str
+    ) -> None:
+        state, cause = self._state, "scenario" if intervention is None else "intervention"
         known = state.known_people
         assert known is not None  # noqa: S101 - made before anybody is taken in
         judged = judge_persona(persona, state.judges)
@@ -275,9 +265,7 @@ class PeopleChanges:
         alike = known.resembled(persona) if judged.is_let_in else None
         if alike is not None or not judged.is_let_in:
             text = None if judged.is_erased else persona.text
-            self._note(
-                persona.id, "refused", cause, parent=of, resembles=alike, text=text, intervention=wanted.intervention
-            )
+            self._note(persona.id, "refused", cause, parent=of, resembles=alike, text=text, intervention=intervention)
             return
         resident = settle_one(state, persona)
         if state.scenario.agent_state_type is not None:
@@ -291,7 +279,7 @@ class PeopleChanges:
         counted = (resident.group, resident.weight, resident.arrived)
         agent = rows.AgentRow(persona.id, len(state.residents), *counted, name=resident.name or None)
         self._rows.of(rows.AgentRow).append(agent)
-        self._note(persona.id, "arrived", cause, parent=of, intervention=wanted.intervention)
+        self._note(persona.id, "arrived", cause, parent=of, intervention=intervention)
         if of is not None and kind is not None:
             self._ties.add(of, persona.id, kind, label, 1.0)
         self.newcomers.append(resident)
@@ -302,18 +290,6 @@ class PeopleChanges:
             raise ValueError(f"somebody is to come to {one!r}, who does not live there; take `resident.id`")
         return resident
 
-    def _note(
-        self,
-        agent: str,
-        change: str,
-        cause: str,
-        *,
-        parent: str | None = None,
-        resembles: str | None = None,
-        text: str | None = None,
-        intervention: str | None = None,
-        emission: int | None = None,
-    ) -> None:
+    def _note(self, agent: str, change: str, cause: str, **told: Any) -> None:
         changes = self._rows.of(AgentChangeRow)
-        told = (agent, change, cause, parent, resembles, text, intervention, emission)
-        changes.append(AgentChangeRow(self._step, len(changes) + 1, *told))
+        changes.append(AgentChangeRow(self._step, len(changes) + 1, agent, change, cause, **told))

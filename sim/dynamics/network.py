@@ -5,7 +5,7 @@ forks and replays read them from the run file.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -271,6 +271,8 @@ def _names(ids: Sequence[str], imported: Iterable[tuple[str, str]]) -> dict[str,
     return ways
 
 
+#: What can be measured of each agent's place.
+_MEASURES = ("degree", "strength", "pagerank", "betweenness", "community")
 #: Digits that are kept of a value, so that the last ones, which differ from machine to machine, are not in the hash.
 _DIGITS = 12
 
@@ -298,7 +300,7 @@ def network_measures(society: "SocietyView", *names: str) -> dict[str, dict[str,
     agents = [one.id for one in society.residents]
     graph = _network(society, agents)
     seed = derive_seed(society.seed, "community", society.world.step) >> 32
-    measured = {name: _MEASURES[name](graph, seed) for name in names}
+    measured = {name: _measure(graph, name, seed) for name in names}
     return {name: {agents[node]: float(value) for node, value in found.items()} for name, found in measured.items()}
 
 
@@ -315,35 +317,19 @@ def _network(society: "SocietyView", agents: Sequence[str]) -> nx.Graph:
     return graph
 
 
-def _degree(graph: nx.Graph, seed: int) -> Mapping[int, float]:
-    return dict(graph.degree())
-
-
-def _strength(graph: nx.Graph, seed: int) -> Mapping[int, float]:
-    return dict(graph.degree(weight="weight"))
-
-
-def _pagerank(graph: nx.Graph, seed: int) -> Mapping[int, float]:
-    return dict(nx.pagerank(graph, weight="weight", tol=1e-10, max_iter=1000)) if graph else {}
-
-
-def _betweenness(graph: nx.Graph, seed: int) -> Mapping[int, float]:
-    return dict(nx.betweenness_centrality(graph))
-
-
-def _community(graph: nx.Graph, seed: int) -> Mapping[int, float]:
+def _measure(graph: nx.Graph, name: str, seed: int) -> Mapping[int, float]:
+    match name:
+        case "degree":
+            return dict(graph.degree())
+        case "strength":
+            return dict(graph.degree(weight="weight"))
+        case "pagerank":
+            return dict(nx.pagerank(graph, weight="weight", tol=1e-10, max_iter=1000)) if graph else {}
+        case "betweenness":
+            return dict(nx.betweenness_centrality(graph))
     found = nx.community.louvain_communities(graph, seed=seed) if graph else []
     ordered = sorted(found, key=lambda members: (-len(members), min(members)))
     return {node: number for number, members in enumerate(ordered, start=1) for node in members}
-
-
-_MEASURES: Mapping[str, Callable[[nx.Graph, int], Mapping[int, float]]] = {
-    "degree": _degree,
-    "strength": _strength,
-    "pagerank": _pagerank,
-    "betweenness": _betweenness,
-    "community": _community,
-}
 
 
 def node_measure_rows(measured: object, society: "SocietyView") -> Iterator[NodeMeasureRow]:

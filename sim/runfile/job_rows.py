@@ -239,8 +239,12 @@ class FailureRow:
     def of(
         cls, end: Any, phase: str, number: int, owner: str, purpose: str, *, agent: str | None = None, job: int = 1
     ) -> "FailureRow":
-        """Make the row of a request outside of a turn that ended with the outcome, reason and attempts of `end`."""
-        return cls(phase, number, None, agent, owner, purpose, end.outcome, end.reason, end.attempts, job)
+        """Make the row of a request that ended with the outcome, reason and attempts of `end`.
+
+        An agent's in the phase of steps is one of its turn.
+        """
+        step = number if phase == "step" and agent is not None else None
+        return cls(phase, number, step, agent, owner, purpose, end.outcome, end.reason, end.attempts, job)
 
 
 @table("known_answers", first="job", fork=None)

@@ -290,11 +290,11 @@ class AgentChangeRow:
     agent: Annotated[str, "Persona id"]
     change: Annotated[str, "arrived, refused (a rule rejects it, or it is or nearly repeats somebody who is known), or departed"]
     cause: Annotated[str, "scenario, intervention, or action"]
-    parent: Annotated[str | None, "Agent to whom a newcomer is related; null where there is none"]
-    resembles: Annotated[str | None, "Whom one who was refused is or nearly repeats; null where a rule refused it, and for the others"]
-    text: Annotated[str | None, "Description of one who was refused, unless the rule lets nothing be kept; those of the others are in personas"]
-    intervention: Annotated[str | None, "Intervention that did it, as in interventions; null where none did"]
-    emission: Annotated[int | None, "Emission whose action did it, as in emissions; null where none did", "BIGINT"]
+    parent: Annotated[str | None, "Agent to whom a newcomer is related; null where there is none"] = None
+    resembles: Annotated[str | None, "Whom one who was refused is or nearly repeats; null where a rule refused it, and for the others"] = None
+    text: Annotated[str | None, "Description of one who was refused, unless the rule lets nothing be kept; those of the others are in personas"] = None
+    intervention: Annotated[str | None, "Intervention that did it, as in interventions; null where none did"] = None
+    emission: Annotated[int | None, "Emission whose action did it, as in emissions; null where none did", "BIGINT"] = None
 
 
 @table("node_measures", fork=BY_STEP)
