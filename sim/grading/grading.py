@@ -38,6 +38,7 @@ from ..tasks.outputs import (
     OutputJob,
     OutputPhase,
     OutputSpec,
+    Reply,
     answered,
     describe_check,
     role_of,
@@ -226,13 +227,12 @@ class GradingSpec(CandidateSpec):
     threshold: float = Field(0.5, ge=0, le=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote(Reply):
     """What a grader said of a candidate in one answer."""
 
     grader: str
     replicate: int
-    answered: Answer[Any]
     #: Place in which the candidate was shown, of a comparison; or its author, of a line-up.
     position: int | None = None
 
@@ -275,7 +275,8 @@ class VotingPhase(OutputPhase[Candidate, list[Vote]]):
             place: int, grader: str, replicate: int, prompt: RenderedPrompt, schema: AnswerSchema[Any], at: int | None
         ) -> Vote:
             own = context.varied(role=role_of("grader", place), replicate=replicate)
-            return Vote(grader, replicate, await model.ask(prompt, schema, own), at)
+            answer = await model.ask(prompt, schema, own)
+            return Vote(answer, answer.outcome, answer.reason, grader=grader, replicate=replicate, position=at)
 
         return await answered(
             vote(place, grader, replicate, *one)
@@ -291,13 +292,9 @@ class VotingPhase(OutputPhase[Candidate, list[Vote]]):
             raise ValueError(f"there is no rubric for {output.kind!r}, which `check_rubrics` has looked for")
         return rubric
 
-    def answers_of(self, result: list[Vote]) -> Sequence[Answer[Any]]:
-        """Return the answers of the graders."""
-        return [one.answered for one in result]
-
     def event_of(self, output: Candidate, result: list[Vote]) -> object:
         """Return the raw answers, after the name of the candidate."""
-        return [[self.owner(output)], *([one.outcome, one.raw] for one in self.answers_of(result))]
+        return [[self.owner(output)], *([one.outcome, one.answered.raw] for one in result)]
 
 
 class GradingPhase(VotingPhase):
@@ -350,17 +347,17 @@ class GradingPhase(VotingPhase):
         for one in result:
             labels = labels_of(rubric, one.answered.value)
             for criterion in rubric.criteria:
-                label, reason = labels.get(criterion.name, (None, one.answered.reason))
+                label, reason = labels.get(criterion.name, (None, one.reason))
                 score = None if label is None else criterion.score(label)
                 rows.append(VoteRow(
                     self._context.job, output.emission, output.response, None, None, criterion.name, one.grader,
-                    one.replicate, label, score, one.position, one.answered.outcome, reason,
+                    one.replicate, label, score, one.position, one.outcome, reason,
                 ))  # fmt: skip
         return rows if output.response is not None else [*rows, self._check(output, result)]
 
     def _check(self, output: Candidate, result: list[Vote]) -> CheckRow:
         rubric = self.rubric_of(output)
-        outcome, reason, grade = grade_of(rubric, self.answers_of(result), self._spec.threshold)
+        outcome, reason, grade = grade_of(rubric, [one.answered for one in result], self._spec.threshold)
         # A line-up is a measure of the whole, in which three of four are wrong by chance: it rejects nothing.
         outcome = CheckOutcome.WARNED if rubric.lineup and outcome is CheckOutcome.FAILED else outcome
         check = IDENTIFIED if rubric.lineup else GRADE

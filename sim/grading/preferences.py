@@ -109,7 +109,7 @@ class ComparingPhase(VotingPhase):
     def counts_of(self, output: Candidate, result: list[Vote]) -> Mapping[str, int]:
         """Count votes by outcome, and how often the text shown first or second won, or there was a tie."""
         won = {"first": "first won", "second": "second won", "tie": "ties"}
-        decided = Counter(won[one.value.better] for one in self.answers_of(result) if one.value is not None)
+        decided = Counter(won[one.answered.value.better] for one in result if one.answered.value is not None)
         return {**super().counts_of(output, result), **decided}
 
     def rows_of(self, output: Candidate, result: list[Vote]) -> Sequence[Row]:
@@ -117,10 +117,10 @@ class ComparingPhase(VotingPhase):
         other, rows = output.other or output, []
         for one in result:
             label, value = better_of(one), one.answered.value
-            reason = one.answered.reason if value is None else value.reason
+            reason = one.reason if value is None else value.reason
             rows.append(VoteRow(
                 self._context.job, output.emission, output.response, other.emission, other.response, OVERALL,
-                one.grader, one.replicate, label, _SCORES.get(label), one.position, one.answered.outcome, reason,
+                one.grader, one.replicate, label, _SCORES.get(label), one.position, one.outcome, reason,
             ))  # fmt: skip
         return rows
 

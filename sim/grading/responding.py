@@ -1,20 +1,19 @@
 """Several responses of a teacher to each instruction that a run has made: candidates of which preferences are made."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
 from ...agents.actions import Action
-from ...agents.responses import Response, Said, said, schema_of
+from ...agents.responses import Response, schema_of
 from ...agents.text_forms import WHOLE
-from ...core.model import Answer, Outcome, PersonaModel
+from ...core.model import PersonaModel
 from ...core.prompt import fence, load_prompt
 from ...core.table import Row
 from ..runfile.reader import open_run
 from ..runfile.rows import ResponseRow
-from ..tasks.outputs import ROOM, Output, OutputJob, OutputPhase, OutputSpec, answered
+from ..tasks.outputs import ROOM, Output, OutputJob, OutputPhase, OutputSpec, Reply, answered
 
 #: The kind of these jobs, their one phase, and the role of the model.
 KIND = "responding"
@@ -30,47 +29,31 @@ class RespondingSpec(OutputSpec):
     responses: int = Field(4, ge=2, le=64)
 
 
-type Responded = list[tuple[Answer[Response], Said]]
-
-
-class RespondingPhase(OutputPhase[Output, Responded]):
+class RespondingPhase(OutputPhase[Output, list[Reply]]):
     """Has the teacher respond to each output as often as is wanted."""
 
     name = KIND
     shown = "Instructions responded to"
     counted = "responses"
 
-    async def work(self, item: Output, model: PersonaModel) -> Responded:
+    async def work(self, item: Output, model: PersonaModel) -> list[Reply]:
         """Return the responses, each from a request of its own."""
         prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", item.text))
         stand_in = next((one.stand_in_response for one in self._job.actions), Action.stand_in_response)
         schema = schema_of(Response, prompt.name, stand_in, WHOLE)
         context = self._context.request(KIND, self.owner(item))
 
-        async def respond(replicate: int) -> tuple[Answer[Response], Said]:
-            answer = await model.ask(prompt, schema, context.varied(role=ROLE, replicate=replicate))
-            return answer, said(answer)
+        async def respond(replicate: int) -> Reply:
+            return Reply.of(await model.ask(prompt, schema, context.varied(role=ROLE, replicate=replicate)))
 
         return await answered(respond(replicate) for replicate in range(self._spec.responses))
 
-    def answers_of(self, result: Responded) -> Sequence[Answer[Response]]:
-        """Return the answers of the teacher."""
-        return [answer for answer, _ in result]
-
-    def is_lost(self, result: Responded) -> bool:
-        """Return whether no response can be used."""
-        return all(one.outcome is not Outcome.OK for _, one in result)
-
-    def counts_of(self, output: Output, result: Responded) -> Mapping[str, int]:
-        """Count responses by outcome."""
-        return Counter(f"{self.counted} {one.outcome}" for _, one in result)
-
-    def rows_of(self, output: Output, result: Responded) -> Sequence[Row]:
+    def rows_of(self, output: Output, result: list[Reply]) -> Sequence[Row]:
         """Return the rows of the responses."""
         by = self._spec.teacher
         return [
-            ResponseRow(self._context.job, output.emission, place, by, one.text, one.outcome.value, one.reason)
-            for place, (_, one) in enumerate(result)
+            ResponseRow(self._context.job, output.emission, place, by, one.text, one.outcome, one.reason)
+            for place, one in enumerate(result)
         ]
 
 

@@ -2,10 +2,10 @@
 
 A kind of job is a class with its phases::
 
-    class TitlePhase(OutputPhase[Output, Answer[Title]]):
+    class TitlePhase(OutputPhase[Output, list[Reply]]):
         name, shown = "titles", "Outputs given a title"
 
-        async def work(self, item, model): ...                   # returns an Answer[Title]
+        async def work(self, item, model): ...                   # returns a list of replies
         def rows_of(self, output, result): ...                   # rows of tables that have a column `job`
 
     class Titling(OutputJob[TitlingSpec]):
@@ -22,13 +22,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Self, cast
 
 import duckdb
 import orjson
 from pydantic import Field
 
 from ...agents.checks import CheckOutcome
+from ...agents.responses import Response, said
 from ...core.errors import SetupError
 from ...core.inputs import nearest
 from ...core.model import Answer, Option, Outcome
@@ -118,6 +119,23 @@ class OutputJobReport:
     event_hash: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A model's answer to one request about an output, and what can be used of it."""
+
+    answered: Answer[Any]
+    #: `ok` where it can be used, else why not: how the call ended, or what is wrong with the text.
+    outcome: str
+    reason: str = ""
+    text: str = ""
+
+    @classmethod
+    def of(cls, answer: Answer[Response]) -> Self:
+        """Read a response, which may decline in words."""
+        found = said(answer)
+        return cls(answer, found.outcome, found.reason, found.text)
+
+
 class OutputPhase[O: Output, R](Phase[O, R]):
     """A phase that works on the outputs of the job in their order."""
 
@@ -139,28 +157,28 @@ class OutputPhase[O: Output, R](Phase[O, R]):
     def rows_of(self, output: O, result: R) -> Sequence[Row]:
         """Return the rows for a result."""
 
-    def answers_of(self, result: R) -> Sequence[Answer[Any]]:
-        """Return the answers of the model in a result, which is one unless this is overridden."""
-        return [cast("Answer[Any]", result)]
+    def replies_of(self, result: R) -> Sequence[Reply]:
+        """Return the replies in a result, which is a list of them unless this is overridden."""
+        return cast("Sequence[Reply]", result)
 
     def event_of(self, output: O, result: R) -> object:
         """Return what the event hash is taken over besides the output: the raw answers, unless it is overridden.
 
         It must be JSON-able, and the same whenever the work is repeated.
         """
-        return [[one.outcome, one.raw] for one in self.answers_of(result)]
+        return [[one.answered.outcome, one.answered.raw] for one in self.replies_of(result)]
 
     def counts_of(self, output: O, result: R) -> Mapping[str, int]:
         """Return what a result adds to the counts of its marker, by name."""
-        return Counter(f"{self.counted} {one.outcome}" for one in self.answers_of(result) if self.counted)
+        return Counter(f"{self.counted} {one.outcome}" for one in self.replies_of(result))
 
     def is_lost(self, result: R) -> bool:
         """Return whether nothing usable came for an output. It then counts as failed."""
-        return all(one.value is None for one in self.answers_of(result))
+        return all(one.outcome != Outcome.OK for one in self.replies_of(result))
 
     def outcome(self, result: R) -> tuple[Outcome, str]:
         """Return the outcome of the endpoint if it lost all answers, else OK."""
-        answers = self.answers_of(result)
+        answers = [one.answered for one in self.replies_of(result)]
         if answers and all(one.outcome in LOST_OUTCOMES for one in answers):
             return answers[-1].outcome, answers[-1].reason
         return Outcome.OK, ""

@@ -24,7 +24,7 @@ from ...agents.sandbox import CodeOutcome, confinement, run_code
 from ...agents.text_faults import is_refusal
 from ...agents.text_forms import PROGRAM, SOLUTION
 from ...core.errors import SetupError
-from ...core.model import Answer, AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
+from ...core.model import AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ...core.prompt import fence, load_prompt
 from ...core.table import Row
 from ..config import RoleModel
@@ -32,25 +32,30 @@ from ..jobs.kind import JobContext
 from ..jobs.loop import LOST_OUTCOMES
 from ..runfile.rows import CheckRow, SolutionRow
 from ..seeds import derive_seed
-from .outputs import ROOM, Output, OutputJob, OutputPhase, OutputSpec, answered, describe_check, parse_models, role_of
+from .outputs import (
+    ROOM,
+    Output,
+    OutputJob,
+    OutputPhase,
+    OutputSpec,
+    Reply,
+    answered,
+    describe_check,
+    parse_models,
+    role_of,
+)
 
 type Method = Literal["text", "program"]
 
 
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """One solution of a problem."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution(Reply):
+    """One solution of a problem, with its answer if it gives one."""
 
     solver: str
     method: Method
     replicate: int
-    #: How the call ended, and the text that came.
-    answered: Answer[Any]
-    text: str
-    answer: str | None
-    #: As in `solutions.outcome`.
-    outcome: str
-    reason: str = ""
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,39 +262,37 @@ class SolvingWork:
         # The stand-in, where it is the solver, knows the solutions of its own problems.
         schema = replace(_SCHEMAS[method], generators={prompt.name: solving(known)})
         answer = await model.ask(prompt, schema, context.varied(role=role, replicate=replicate))
-        if answer.value is None:
-            return Solution(solver, method, replicate, answer, answer.raw, None, answer.outcome, answer.reason)
-        if method == "text":
-            return _in_words(solver, replicate, answer)
-        return await self._by_program(solver, replicate, answer)
+        text, found = answer.raw, None
+        outcome, reason = str(answer.outcome), answer.reason
+        match answer.value:
+            case WrittenSolution():
+                text = answer.value.solution
+                found, outcome, reason = _read_words(answer.value)
+            case WrittenProgram():
+                text = answer.value.program
+                found, outcome, reason = await self._run(text)
+        return Solution(answer, outcome, reason, text, solver=solver, method=method, replicate=replicate, answer=found)
 
-    async def _by_program(self, solver: str, replicate: int, answer: Answer[WrittenProgram]) -> Solution:
-        program = answer.value.program if answer.value is not None else ""
-        unrun = Solution(solver, "program", replicate, answer, program, None, "not_run", "It was not run.")
+    async def _run(self, program: str) -> tuple[str | None, str, str]:
+        """Return the answer that a program prints, with outcome and reason."""
         if not self.voters.execute or self.is_replay:
-            return unrun
+            return None, "not_run", "It was not run."
         ended = await run_code(program)
         if ended.outcome is not CodeOutcome.OK:
-            return replace(
-                unrun, outcome="program_failed", reason=f"The program failed ({ended.outcome}): {ended.reason}"
-            )
+            return None, "program_failed", f"The program failed ({ended.outcome}): {ended.reason}"
         lines = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
         if not lines:
-            return replace(unrun, outcome="no_answer", reason="The program printed nothing.")
-        return replace(unrun, answer=final_answer(lines[-1][:2_000], is_answer=True), outcome="ok", reason="")
+            return None, "no_answer", "The program printed nothing."
+        return final_answer(lines[-1][:2_000], is_answer=True), "ok", ""
 
 
-def _in_words(solver: str, replicate: int, answer: Answer[WrittenSolution]) -> Solution:
-    written = answer.value
-    if written is None:
-        raise ValueError("there is no solution")
+def _read_words(written: WrittenSolution) -> tuple[str | None, str, str]:
+    """Return the answer that a solution in words gives, with outcome and reason."""
     # A solution without a box says that the problem has no answer, or that the solver declines.
     found = final_answer(written.answer, is_answer=True)
     if not found and is_refusal(written.solution):
-        reason = "The solver declines to solve the problem."
-        return Solution(solver, "text", replicate, answer, written.solution, None, Outcome.REFUSAL, reason)
-    reason = "" if found else "The solver gives no answer."
-    return Solution(solver, "text", replicate, answer, written.solution, found, "ok" if found else "no_answer", reason)
+        return None, Outcome.REFUSAL, "The solver declines to solve the problem."
+    return found, *(("ok", "") if found else ("no_answer", "The solver gives no answer."))
 
 
 class SolvingPhase(OutputPhase[Output, Solved]):
@@ -310,9 +313,9 @@ class SolvingPhase(OutputPhase[Output, Solved]):
         """Return what gives the stand-in the solutions of its own problems."""
         return partial(known_solution, self._job.actions) if self._job.actions else None
 
-    def answers_of(self, result: Solved) -> Sequence[Answer[Any]]:
-        """Return the answers of the solvers."""
-        return [one.answered for one in result.solutions]
+    def replies_of(self, result: Solved) -> Sequence[Reply]:
+        """Return the solutions."""
+        return result.solutions
 
     def is_lost(self, result: Solved) -> bool:
         """Return whether no solution came."""
@@ -320,9 +323,8 @@ class SolvingPhase(OutputPhase[Output, Solved]):
 
     def counts_of(self, output: Output, result: Solved) -> Mapping[str, int]:
         """Count solutions by outcome and problems by check result."""
-        counts = Counter(f"{self.counted} {one.outcome}" for one in result.solutions)
-        counts.update(f"{row.check} {row.outcome}" for row in self.checks_of(output, result))
-        return counts
+        checks = Counter(f"{row.check} {row.outcome}" for row in self.checks_of(output, result))
+        return {**super().counts_of(output, result), **checks}
 
     def rows_of(self, output: Output, result: Solved) -> Sequence[Row]:
         """Return the rows of the solutions and the checks."""

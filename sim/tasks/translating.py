@@ -4,17 +4,17 @@ A translation that is in another language than was asked for, declines, or is th
 and without its text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Unpack
 
 from pydantic import AfterValidator
 
-from ...agents.responses import Response, said, schema_of
+from ...agents.responses import Response, schema_of
 from ...agents.text_forms import WHOLE
 from ...core.errors import SetupError, parameter
-from ...core.model import Answer, Option, Outcome, PersonaModel
+from ...core.model import Option, Outcome, PersonaModel
 from ...core.prompt import fence, find_language, language_name, load_prompt
 from ...core.table import Row, table
 from ...personas.rules.languages import is_in_language
@@ -22,7 +22,7 @@ from ..engine import JobModels
 from ..jobs.kind import Asked, JobOptions
 from ..jobs.life import run_job
 from ..runfile.job_rows import LATER
-from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec
+from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, Reply
 
 #: The kind of these jobs, and their one phase.
 KIND = "translating"
@@ -54,24 +54,14 @@ class TranslatingSpec(OutputSpec):
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class Translation:
-    """What came of one output."""
-
-    answer: Answer[Response]
-    outcome: str
-    reason: str = ""
-    text: str | None = None
-
-
-class TranslatingPhase(OutputPhase[Output, Translation]):
+class TranslatingPhase(OutputPhase[Output, list[Reply]]):
     """Has outputs translated."""
 
     name = KIND
     shown = "Outputs translated"
     counted = "translations"
 
-    async def work(self, item: Output, model: PersonaModel) -> Translation:
+    async def work(self, item: Output, model: PersonaModel) -> list[Reply]:
         """Return the translation, or why there is none."""
         to = self._spec.language
         prompt = load_prompt(ROOM, "translate").render(
@@ -79,34 +69,23 @@ class TranslatingPhase(OutputPhase[Output, Translation]):
         )
         schema = schema_of(Response, prompt.name, lambda *_: {"text": item.text}, WHOLE)
         answer = await model.ask(prompt, schema, self._context.request(KIND, self.owner(item)))
-        found = said(answer)
-        if found.outcome is not Outcome.OK:
-            return Translation(answer, found.outcome, found.reason)
+        found = Reply.of(answer)
+        if found.outcome != Outcome.OK:
+            return [found]
         if found.text == item.text.strip() and any(letter.isalpha() for letter in found.text):
-            return Translation(answer, "copied", "It is the original again.")
+            return [Reply(answer, "copied", "It is the original again.")]
         if is_in_language(found.text, to) is False:
-            return Translation(answer, "language", f"It is not written in the language asked for ({to}).")
-        return Translation(answer, "ok", text=found.text)
+            return [Reply(answer, "language", f"It is not written in the language asked for ({to}).")]
+        return [found]
 
-    def answers_of(self, result: Translation) -> Sequence[Answer[Response]]:
-        """Return the one answer."""
-        return [result.answer]
-
-    def is_lost(self, result: Translation) -> bool:
-        """Return whether there is no translation to use."""
-        return result.text is None
-
-    def event_of(self, output: Output, result: Translation) -> object:
+    def event_of(self, output: Output, result: list[Reply]) -> object:
         """Return the raw answer."""
-        return [result.answer.outcome, result.answer.raw]
+        return [result[0].answered.outcome, result[0].answered.raw]
 
-    def counts_of(self, output: Output, result: Translation) -> Mapping[str, int]:
-        """Count translations by outcome."""
-        return {f"{self.counted} {result.outcome}": 1}
-
-    def rows_of(self, output: Output, result: Translation) -> Sequence[Row]:
+    def rows_of(self, output: Output, result: list[Reply]) -> Sequence[Row]:
         """Return the row of the translation."""
-        told = (result.text, result.outcome, result.reason)
+        (one,) = result
+        told = (None if self.is_lost(result) else one.text, one.outcome, one.reason)
         return [TranslationRow(self._context.job, output.emission, self._spec.language, *told)]
 
 

@@ -172,7 +172,8 @@ def test_a_solver_is_named_once() -> None:
 
 
 def vote(answer: str | None, outcome: str = "ok") -> Solution:
-    return Solution("x", "text", 0, Answer(Outcome.OK), "", answer, outcome, "It is gone." if outcome != "ok" else "")
+    reason = "It is gone." if outcome != "ok" else ""
+    return Solution(Answer(Outcome.OK), outcome, reason, solver="x", method="text", replicate=0, answer=answer)
 
 
 @pytest.mark.parametrize(
