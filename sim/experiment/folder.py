@@ -74,8 +74,59 @@ def _bind_names(node: ast.Assign) -> set[str]:
     return {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}
 
 
-class ExperimentFolder:
-    """The folder of an experiment."""
+_STATUS = "SELECT status FROM runs"
+_PEOPLE = "SELECT count(*) FROM personas"
+#: The people of a run who are there already.
+_SETTLED = Growth(agents=None, hops=0)
+#: How many times more people than all replicates need a hub has, for them to share hardly anybody by chance.
+_MANY = 20
+_CAPS = ("max_calls", "max_tokens", "max_cost")
+
+
+def run_experiment(
+    experiment: Experiment,
+    folder: Path | str,
+    scenario: type[Scenario],
+    *,
+    scenario_file: Path | None = None,
+    limits: Limits | None = None,
+    prices: Prices | None = None,
+    cache: Path | str | Literal[False] | None = None,
+    parallel: int = 2,
+    progress: Progress | None = None,
+) -> Path:
+    """Do all runs of an experiment in its folder, up to `parallel` at once, and return the merged file.
+
+    Requests that several arms share are paid once, by the given cache or one in the folder. With `cache=False`, none is
+    used. `limits` apply to the whole experiment. Its runs share the maximum of concurrent calls and the budget.
+
+    Raises `SetupError` if the declaration is invalid, or the folder holds another experiment. Raises `PausedError` if
+    the budget is spent or it was interrupted, and `RunError` if a run fails. What was done is kept, and continues if
+    called again.
+    """
+    if parallel < 1:
+        raise SetupError(f"{parameter('parallel')} must be a whole number from 1, but {parallel!r} was given.")
+    experiment.check(scenario)
+    limits = limits or Limits()
+    runner = _Runner(Path(folder), experiment, scenario, scenario_file, limits, prices, parallel)
+    runner.cache = Path(cache) if cache else None
+    asks = False
+    for arm in experiment.all_arms:
+        society = runner.begin_run(arm, 1)
+        asks |= society.is_language_model
+        check_run(society)
+        society.check_priced(limits)
+    if asks and cache is None:  # the stand-in's answers are not worth keeping
+        runner.cache = runner.folder / "answers.sqlite"
+    runner.open_folder()
+    runner.run(progress or SilentProgress())
+    path = runner.folder / "experiment.duckdb"
+    write_merged(path, experiment, scenario, runner.files, runner.registered)
+    return path
+
+
+class _Runner:
+    """The folder of an experiment, in which it runs what is not finished, several runs at once."""
 
     def __init__(
         self,
@@ -83,31 +134,49 @@ class ExperimentFolder:
         experiment: Experiment,
         scenario: type[Scenario],
         scenario_file: Path | None,
+        limits: Limits,
+        prices: Prices | None,
+        parallel: int,
     ) -> None:
         self.folder = folder
-        self.experiment = experiment
-        self.scenario = scenario
-        self.scenario_file = scenario_file
+        self._experiment = experiment
+        self._scenario = scenario
+        self._scenario_file = scenario_file
         #: The people of runs, by the name that the design gives them.
         self.people = {
             name: folder / "people" / f"{name}.duckdb" if name else folder / "people.duckdb"
             for name in dict.fromkeys(experiment.people_of(*run) for run in experiment.runs())
         }
-        self.cache = folder / "answers.sqlite"
         #: Each run of the design, and its file.
         self.files = {
             (arm.name, number): folder / "runs" / f"{arm.slug}-r{number}.duckdb" for arm, number in experiment.runs()
         }
         #: The hypotheses as they stood before the first run, as JSON.
         self.registered: list[dict[str, Any]] = []
+        self._prices = prices
+        #: Where the runs share answers; None for nowhere.
+        self.cache: Path | None = None
+        self._parallel = min(parallel, len(self.files))
+        own = limits.model_dump(exclude_unset=True)
+        self._limits = {name: value for name, value in own.items() if name not in _CAPS}
+        self._limits["max_in_flight"] = max(1, limits.max_in_flight // self._parallel)
+        #: The one budget of all runs.
+        self._budget = Budget(limits)
+        #: How the runs that are there ended, by their files.
+        self._status: dict[Path, str] = {}
+        self._running: set[Society] = set()
+        self._lock = Lock()
+        #: Why nothing more is begun; empty as long as runs are.
+        self._stopped = ""
+        self._is_interrupted = False
 
     def open_folder(self) -> None:
         """Create the folder, or check that it holds this experiment. Raises `SetupError`."""
         stated = self.folder / "experiment.json"
         now: dict[str, Any] = {
-            "design": self.experiment.design(self.scenario),
+            "design": self._experiment.design(self._scenario),
             "code": self._hash_code(),
-            "hypotheses": [asdict(one) for one in self.experiment.hypotheses],
+            "hypotheses": [asdict(one) for one in self._experiment.hypotheses],
         }
         if not stated.exists() or not self._has_begun():
             if not stated.exists():
@@ -144,7 +213,7 @@ class ExperimentFolder:
     def _describe_difference(self, differing: Sequence[str], before: dict[str, Any], wanted: dict[str, Any]) -> str:
         (first, *_) = differing
         if first == "code":
-            what = f"the script of scenario {self.scenario.name!r} has changed since"
+            what = f"the script of scenario {self._scenario.name!r} has changed since"
         else:
             what = f"its {first} were {before.get(first)!r:.200}, and now are {wanted[first]!r:.200}"
         return (
@@ -154,104 +223,18 @@ class ExperimentFolder:
 
     def _hash_code(self) -> str:
         # A scenario that ships is told apart by the version in its run files.
-        if self.scenario.__module__.startswith("populace."):
+        if self._scenario.__module__.startswith("populace."):
             return ""
         with suppress(OSError, TypeError):
-            return code_hash(Path(inspect.getfile(self.scenario)))
+            return code_hash(Path(inspect.getfile(self._scenario)))
         return ""
-
-
-_STATUS = "SELECT status FROM runs"
-_PEOPLE = "SELECT count(*) FROM personas"
-#: The people of a run who are there already.
-_SETTLED = Growth(agents=None, hops=0)
-#: How many times more people than all replicates need a hub has, for them to share hardly anybody by chance.
-_MANY = 20
-_CAPS = ("max_calls", "max_tokens", "max_cost")
-
-
-def run_experiment(
-    experiment: Experiment,
-    folder: Path | str,
-    scenario: type[Scenario],
-    *,
-    scenario_file: Path | None = None,
-    limits: Limits | None = None,
-    prices: Prices | None = None,
-    cache: Path | str | Literal[False] | None = None,
-    parallel: int = 2,
-    progress: Progress | None = None,
-) -> Path:
-    """Do all runs of an experiment in its folder, up to `parallel` at once, and return the merged file.
-
-    Requests that several arms share are paid once, by the given cache or one in the folder. With `cache=False`, none is
-    used. `limits` apply to the whole experiment. Its runs share the maximum of concurrent calls and the budget.
-
-    Raises `SetupError` if the declaration is invalid, or the folder holds another experiment. Raises `PausedError` if
-    the budget is spent or it was interrupted, and `RunError` if a run fails. What was done is kept, and continues if
-    called again.
-    """
-    if parallel < 1:
-        raise SetupError(f"{parameter('parallel')} must be a whole number from 1, but {parallel!r} was given.")
-    experiment.check(scenario)
-    work = ExperimentFolder(Path(folder), experiment, scenario, scenario_file)
-    limits = limits or Limits()
-    runner = _Runner(work, limits, prices, cache, parallel)
-    for arm in experiment.all_arms:
-        society = runner.begin_run(arm, 1)
-        runner.asks |= society.is_language_model
-        check_run(society)
-        society.check_priced(limits)
-    work.open_folder()
-    runner.run(progress or SilentProgress())
-    path = work.folder / "experiment.duckdb"
-    write_merged(path, experiment, scenario, work.files, work.registered)
-    return path
-
-
-class _Runner:
-    """Runs what is not finished, several at once."""
-
-    def __init__(
-        self,
-        work: ExperimentFolder,
-        limits: Limits,
-        prices: Prices | None,
-        cache: Path | str | Literal[False] | None,
-        parallel: int,
-    ) -> None:
-        self._work = work
-        self._prices = prices
-        #: Where the runs share answers: a file of the folder unless another is named; nowhere with False.
-        self._cache = work.cache if cache is None else Path(cache) if cache else None
-        self._parallel = min(parallel, len(work.files))
-        own = limits.model_dump(exclude_unset=True)
-        self._limits = {name: value for name, value in own.items() if name not in _CAPS}
-        self._limits["max_in_flight"] = max(1, limits.max_in_flight // self._parallel)
-        #: The one budget of all runs.
-        self._budget = Budget(limits)
-        #: How the runs that are there ended, by their files.
-        self._status: dict[Path, str] = {}
-        self._running: set[Society] = set()
-        self._lock = Lock()
-        #: Why nothing more is begun; empty as long as runs are.
-        self._stopped = ""
-        self._is_interrupted = False
-        #: Whether any run asks a language model; the stand-in's answers are not worth keeping.
-        self.asks = False
-
-    @property
-    def cache(self) -> Path | None:
-        """Where the runs share answers."""
-        return self._cache if self.asks or self._cache != self._work.cache else None
 
     def run(self, progress: Progress) -> None:
         """Do all runs. Raises what the first failing run raises."""
-        work = self._work
         self._count_spent()
         self._settle_people(progress)
-        check_queries(work.experiment, next(iter(work.people.values())))
-        self._run_parallel("Runs", [partial(self._run_replicate, *one) for one in work.experiment.runs()], progress)
+        check_queries(self._experiment, next(iter(self.people.values())))
+        self._run_parallel("Runs", [partial(self._run_replicate, *one) for one in self._experiment.runs()], progress)
 
     def _run_parallel(self, title: str, work: Sequence[Callable[[], None]], progress: Progress) -> None:
         """Do all of the work, several pieces at once."""
@@ -304,12 +287,10 @@ class _Runner:
 
     def _settle_people(self, progress: Progress) -> None:
         """Grow or sample the personas once."""
-        people = self._work.people
-        sources = self._find_sources()
-        grown = [partial(self._grow_people, name, source) for name, source in sources.items()]
-        if len(people) > 1:
+        grown = [partial(self._grow_people, name, source) for name, source in self._find_sources().items()]
+        if len(self.people) > 1:
             self._run_parallel("People", grown, progress)
-        for one in grown if len(people) == 1 else ():
+        for one in grown if len(self.people) == 1 else ():
             one(progress)
 
     def _find_sources(self) -> dict[str, Hub | None]:
@@ -317,24 +298,24 @@ class _Runner:
 
         As long as a hub has personas left, each replicate samples those that no earlier one has.
         """
-        work, growth = self._work, self._work.experiment.people
-        left = {name: path for name, path in work.people.items() if self._status.get(path) != "finished"}
+        growth = self._experiment.people
+        left = {name: path for name, path in self.people.items() if self._status.get(path) != "finished"}
         found: dict[str, Hub | None] = dict.fromkeys(left)
-        if growth.hub is None or growth.agents is None or len(work.people) == 1 or not left:
+        if growth.hub is None or growth.agents is None or len(self.people) == 1 or not left:
             return found
         some = growth.source(seed=0)
         if not isinstance(some, Hub) or (
-            some.drawn and some.drawn.of_people > _MANY * growth.agents * len(work.people)
+            some.drawn and some.drawn.of_people > _MANY * growth.agents * len(self.people)
         ):
             return found  # so many that replicates share hardly anybody
         hub, used = read_hub(growth.hub, select=growth.select), set[str]()
-        for name in work.people:
+        for name in self.people:
             free = tuple(one for one in hub.personas if one.id not in used)
             if len(free) < growth.agents:
                 break
             ids = {one.id for one in free}
             ties = tuple(one for one in hub.relations if one.source in ids and one.target in ids)
-            spec = DrawSpec(growth.agents, growth.draw, work.experiment.people_seed(name))
+            spec = DrawSpec(growth.agents, growth.draw, self._experiment.people_seed(name))
             drawn = draw_from(replace(hub, personas=free, relations=ties), spec)
             used.update(one.id for one in drawn.personas)
             if name in found:
@@ -342,31 +323,21 @@ class _Runner:
         return found
 
     def _grow_people(self, name: str, source: Hub | None, progress: Progress | None = None) -> None:
-        work, experiment = self._work, self._work.experiment
-        path = work.people[name]
-        _, options = experiment.settings_of(experiment.all_arms[0], work.scenario)
+        experiment = self._experiment
+        path = self.people[name]
+        _, options = experiment.settings_of(experiment.all_arms[0], self._scenario)
         asked = {one: options[one] for one in ("model", "base_url") if options.get(one) is not None}
         if source is not None and path in self._status and _has_nobody(path):
             remove_database(path)  # stopped before anybody was drawn
             del self._status[path]
-        seed, growth = experiment.people_seed(name), experiment.people
-        begin = partial(
-            self._make_society,
-            GrowthOnly(),
-            asked,
-            source=source,
-            growth=growth,
-            seed=seed,
-            out=path,
-            progress=progress,
-        )
+        how = {"growth": experiment.people, "seed": experiment.people_seed(name), "out": path, "progress": progress}
+        begin = partial(self._make_society, GrowthOnly(), asked, source=source, **how)
         self._continue(path, GrowthOnly, asked, begin, progress)
 
     def _run_replicate(self, arm: Arm, replicate: int) -> None:
-        work = self._work
-        _, options = work.experiment.settings_of(arm, work.scenario)
+        _, options = self._experiment.settings_of(arm, self._scenario)
         begin = partial(self.begin_run, arm, replicate)
-        self._continue(work.files[arm.name, replicate], work.scenario, options, begin)
+        self._continue(self.files[arm.name, replicate], self._scenario, options, begin)
 
     def _continue(
         self,
@@ -384,36 +355,18 @@ class _Runner:
         if status is None:
             society = begin()
         else:
-            model = options.get("model")  # a name is in the file
-            how: dict[str, Any] = {
-                "base_url": options.get("base_url"),
-                "model": None if isinstance(model, str) else model,
-            }
-            how |= {"limits": self._limits, "prices": self._prices, "cache": self.cache or False, "progress": progress}
-            society = Society.resume(path, scenario, sources_named=True, **how)
-        self._live_out(society)
-
-    def begin_run(self, arm: Arm, replicate: int) -> Society:
-        """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
-        work, experiment = self._work, self._work.experiment
-        settings, options = experiment.settings_of(arm, work.scenario)
-        return self._make_society(
-            work.scenario(settings),
-            options,
-            growth=_SETTLED.model_copy(update={"hub": work.people[experiment.people_of(arm, replicate)]}),
-            seed=experiment.seed_of(arm, replicate),
-            steps=experiment.steps,
-            out=work.files[arm.name, replicate],
-            scenario_file=work.scenario_file,
-        )
-
-    def _make_society(self, scenario: Scenario, options: Mapping[str, Any], **how: Any) -> Society:
-        sampling = {name: options[name] for name in SAMPLING if name in options}
-        how |= {name: value for name, value in options.items() if name not in SAMPLING}
-        how["limits"] = Limits.given(**self._limits, **sampling)
-        return Society(scenario, prices=self._prices, cache=self.cache, **how)
-
-    def _live_out(self, society: Society) -> None:
+            model = options.get("model")
+            society = Society.resume(
+                path,
+                scenario,
+                sources_named=True,
+                model=None if isinstance(model, str) else model,  # a name is in the file
+                base_url=options.get("base_url"),
+                limits=self._limits,
+                prices=self._prices,
+                cache=self.cache or False,
+                progress=progress,
+            )
         society.shared_budget = self._budget
         with self._lock:
             self._running.add(society)
@@ -431,9 +384,29 @@ class _Runner:
             with self._lock:
                 self._running.discard(society)
 
+    def begin_run(self, arm: Arm, replicate: int) -> Society:
+        """Create a run that does not exist yet. Its file is made when it is opened. Raises `SetupError`."""
+        experiment = self._experiment
+        settings, options = experiment.settings_of(arm, self._scenario)
+        return self._make_society(
+            self._scenario(settings),
+            options,
+            growth=_SETTLED.model_copy(update={"hub": self.people[experiment.people_of(arm, replicate)]}),
+            seed=experiment.seed_of(arm, replicate),
+            steps=experiment.steps,
+            out=self.files[arm.name, replicate],
+            scenario_file=self._scenario_file,
+        )
+
+    def _make_society(self, scenario: Scenario, options: Mapping[str, Any], **how: Any) -> Society:
+        sampling = {name: options[name] for name in SAMPLING if name in options}
+        how |= {name: value for name, value in options.items() if name not in SAMPLING}
+        how["limits"] = Limits.given(**self._limits, **sampling)
+        return Society(scenario, prices=self._prices, cache=self.cache, **how)
+
     def _count_spent(self) -> None:
         """Find out how far each run is, and count what all of them have spent so far."""
-        for path in filter(is_made, (*self._work.people.values(), *self._work.files.values())):
+        for path in filter(is_made, (*self.people.values(), *self.files.values())):
             with open_run(path) as stored:
                 ((self._status[path],),) = stored.query(_STATUS).rows
                 (spent,) = stored.query(SPENT, {"job": 1}).rows
