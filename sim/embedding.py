@@ -209,8 +209,6 @@ class EmbeddingPhase(Phase[str, Answer[Any] | None]):
         #: People who have no vector and are asked for in this session, and those of them who got one so far.
         self.missing = 0
         self.fetched = 0
-        self._changes = Changes()
-        self._hashes: list[str] = []
 
     def begin(self, chunks: Chunks) -> None:
         """Continue after the personas of complete chunks.
@@ -222,7 +220,7 @@ class EmbeddingPhase(Phase[str, Answer[Any] | None]):
         if con.execute("SELECT 1 FROM calls WHERE job = $job LIMIT 1", job).fetchall():
             both = {"model": self._model, "lacking": lacking.tolist(), **job}
             asked = con.execute(_ASKED, both).fetchnumpy()["row"]
-        self._next, self._rows = 0, asked[chunks.items :]
+        self._rows = asked[chunks.items :]
         self.missing = int(np.isin(self._rows, lacking).sum())
         # Those who have one by now will be counted again.
         self.fetched = self.missing - len(self._rows)
@@ -230,8 +228,7 @@ class EmbeddingPhase(Phase[str, Answer[Any] | None]):
 
     def take(self, chunks: Chunks, most: int) -> Sequence[str]:
         """Return the next texts."""
-        some = self._rows[self._next : self._next + most]
-        self._next += len(some)
+        some, self._rows = self._rows[:most], self._rows[most:]
         return read_texts(self._hub, some) if len(some) else []
 
     async def results(self, items: Sequence[str], executor: Executor, engine: Engine) -> list[Answer[Any] | None]:
@@ -246,25 +243,16 @@ class EmbeddingPhase(Phase[str, Answer[Any] | None]):
         """Return how fetching the vector of a text ended."""
         return (Outcome.OK, "") if result is None else (result.outcome, result.reason)
 
-    def apply(self, items: Sequence[str], results: Sequence[Answer[Any] | None]) -> None:
-        """Record which texts got no vector, and count the vectors fetched in this session."""
-        job = self._engine.log.job
-        for text, lost in zip(items, results, strict=True):
-            key = text_hash(text)
-            self._hashes.append(key)
-            if lost is None:
-                self.fetched += 1
-            else:
-                self._changes.failed += 1
-                failure = FailureRow.of(lost, self.name, 1, _OWNER, PURPOSE, agent=key, job=job)
-                self._changes.rows.append(failure)
-
     def collect(self) -> Changes:
-        """Return the failures, with the texts that were asked about as events."""
-        changes, self._changes = self._changes, Changes()
-        hashes, self._hashes = self._hashes, []
-        changes.events = [PURPOSE, *hashes]
-        return changes
+        """Return which texts got no vector, with those that were asked about as events. Counts the vectors."""
+        job, done = self._engine.log.job, [(text_hash(text), lost) for text, lost in self.take_done()]
+        failures = [
+            FailureRow.of(lost, self.name, 1, _OWNER, PURPOSE, agent=key, job=job)
+            for key, lost in done
+            if lost is not None
+        ]
+        self.fetched += len(done) - len(failures)
+        return Changes(rows=[*failures], events=[PURPOSE, *(key for key, _ in done)], failed=len(failures))
 
 
 class TextEmbeddingPhase(EmbeddingPhase):
@@ -274,12 +262,11 @@ class TextEmbeddingPhase(EmbeddingPhase):
         """Continue after the texts of complete chunks."""
         job = {"job": self._engine.log.job}
         texts = [text for (text,) in self._hub.con.execute(_ITEMS, job).fetchall()]
-        self._next, self._texts = 0, texts[chunks.items :]
+        self._texts = texts[chunks.items :]
         self.missing = len(self._texts)
         self._engine.progress.began("Vectors", self.missing)
 
     def take(self, chunks: Chunks, most: int) -> Sequence[str]:
         """Return the next texts."""
-        some = self._texts[self._next : self._next + most]
-        self._next += len(some)
+        some, self._texts = self._texts[:most], self._texts[most:]
         return some

@@ -72,7 +72,6 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
         """Prepare the phase. `con` reads the hub."""
         self.chunk = spec.chunk
         self._context, self._spec, self._con = context, spec, con
-        self._answers: list[tuple[Subject, Answer[T]]] = []
 
     @abstractmethod
     def subjects(self, people: Mapping[str, int]) -> Sequence[Subject]:
@@ -102,13 +101,9 @@ class _PeoplePhase[T](Phase[Subject, Answer[T]]):
             taken += found
         return taken
 
-    def apply(self, items: Sequence[Subject], results: Sequence[Answer[T]]) -> None:
-        """Keep the answers for the commit."""
-        self._answers += zip(items, results, strict=True)
-
     def collect(self) -> Changes:
         """Return the answers as rows of the hub, and the failures."""
-        answers, self._answers = self._answers, []
+        answers = self.take_done()
         made = [answer.value for _, answer in answers if answer.value is not None]
         failures: list[Row] = [
             FailureRow.of(a, self.name, self.number, s.persona.id, self.purpose, job=self._context.job)
@@ -222,13 +217,6 @@ class CheckPhase(Phase[None, None]):
         """Prepare the check. `check` takes a connection, the ids of personas and the time."""
         self.name = name
         self._log, self._check = log, check
-
-    def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Return (), since no model is asked."""
-        return ()
-
-    def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Do nothing."""
 
     def collect(self) -> Changes:
         """Return the check, to be run in one transaction with the marker."""

@@ -24,7 +24,7 @@ from ..core.table import column_names
 from .engine import Engine, Executor, JobModels
 from .jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec
 from .jobs.life import run_job
-from .jobs.loop import Changes, Chunks, Phase, run_phase
+from .jobs.loop import Changes, Phase, run_phase
 from .observe import EmbeddingRecall, described
 from .resident import Resident
 from .runfile.database import make_run_file
@@ -264,20 +264,14 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         by meaning with `recall`, else by words.
         """
         self.number = asked.turn
-        #: The row with its answer, once it is there.
-        self.row = asked
+        self._asked = asked
         self._state, self._resident = state, state.residents[asked.agent]
         self._turns = [*(one for one in before if one.answer is not None), asked]
         self._recall = recall
         self._unrecalled: list[FailureRow] = []
-        self._waiting = [_prompt(state, self._resident, self._turns)]
+        self.items = [_prompt(state, self._resident, self._turns)]
         seed = derive_seed(state.seed, KIND, asked.agent, asked.interview, asked.turn) >> 32
         self._context = RequestContext(KIND, asked.turn, asked.agent, seed, job=asked.job)
-
-    def take(self, chunks: Chunks, most: int) -> Sequence[RenderedPrompt]:
-        """Return the conversation up to the question on the first call, then nothing."""
-        taken, self._waiting = self._waiting, []
-        return taken
 
     async def results(
         self, items: Sequence[RenderedPrompt], executor: Executor, engine: Engine
@@ -297,27 +291,23 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
 
     def owner(self, item: RenderedPrompt) -> str:
         """Return the id of the agent."""
-        return self.row.agent
+        return self._asked.agent
 
     async def work(self, item: RenderedPrompt, model: PersonaModel) -> Answer[InterviewReply]:
         """Ask the model."""
         return await model.ask(item, AnswerSchema.of(InterviewReply), self._context)
 
-    def apply(self, items: Sequence[RenderedPrompt], results: Sequence[Answer[InterviewReply]]) -> None:
-        """Complete the row with the answer."""
-        for prompt, answer in zip(items, results, strict=True):
-            self.row = replace(
-                self.row,
-                answer=answer.value.answer.strip() if answer.value else None,
-                raw=answer.raw,
-                outcome=answer.outcome,
-                reason=answer.reason,
-                prompt=f"{prompt.name}@{prompt.version}",
-            )
-
     def collect(self) -> Changes:
-        """Return the row. The hash is taken over the question and its answer."""
-        row = self.row
+        """Return the row with its answer. The hash is taken over the question and its answer."""
+        ((prompt, answer),) = self.take_done()
+        row = replace(
+            self._asked,
+            answer=answer.value.answer.strip() if answer.value else None,
+            raw=answer.raw,
+            outcome=answer.outcome,
+            reason=answer.reason,
+            prompt=f"{prompt.name}@{prompt.version}",
+        )
         said = [row.agent, row.interview, row.turn, row.question, row.answer, row.outcome, row.model, row.prompt]
         return Changes(rows=[row, *self._unrecalled], events=[said], failed=int(row.answer is None))
 

@@ -52,13 +52,6 @@ class NetworkPhase(Phase[None, None]):
     def __init__(self, ties: Sequence[TieRow]) -> None:
         self._ties = ties
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Return (), since no model is asked."""
-        return ()
-
-    def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Do nothing, since there are no items."""
-
     def collect(self) -> Changes:
         """Return the ties."""
         return Changes(rows=[*self._ties], events=self._ties, counts={"ties": len(self._ties)})

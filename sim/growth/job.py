@@ -217,13 +217,6 @@ class ReadingPhase(_GrowthPhase[None, None]):
             keep = partial(write_details, tables=tables, personal=growth.personal or Policy.KEEP, pseudonyms=names)
             self._collected.statements.append(keep)
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[None]:
-        """Return (), since no model is asked."""
-        return ()
-
-    def apply(self, items: Sequence[None], results: Sequence[None]) -> None:
-        """Do nothing, since all personas were added when the phase began."""
-
     async def check(self, chunks: Chunks) -> None:
         """Raise `RunError` if no persona was accepted."""
         await self._check_anybody(chunks, f"{len(self._hub.personas):,} people", ())

@@ -5,7 +5,7 @@
      └────────────────────────────── until there are no more items ◄──────────────────────────────┘
 
 A job is a row in `jobs` and one or more phases, which `run_phase` takes to their end one after the other. A phase is a
-class with four methods:
+class with these methods:
 
     class Titles(Phase[Persona, Answer[str]]):
         name, chunk = "titles", 500
@@ -16,12 +16,10 @@ class with four methods:
         async def work(self, item, model):      # asks the model and changes nothing: may run in another process
             return await model.ask(PROMPT.render(text=item.text), SCHEMA, RequestContext("titles", 1, item.id, seed))
 
-        def apply(self, items, results):        # in the order of items; the only place where state changes
-            self._changes.rows += [TitleRow(...), ...]
+        def collect(self):                      # what has been done since the last call: rows, events, counts
+            return Changes(rows=[TitleRow(...) for item, answer in self.take_done()])
 
-        def collect(self):                      # what has been applied since the last call: rows, events, counts
-            changes, self._changes = self._changes, Changes()
-            return changes
+Where results change more than rows, `apply` does that in the order of the items.
 
 What is applied and collected is committed with the chunk's marker, then nothing of it is held. A job that was stopped
 continues after its last marker, and answers to later items are found again in `calls`.
@@ -81,6 +79,10 @@ class Phase[I, R](ABC):
     looks_ahead: bool = True
     #: Whether what follows may begin before a chunk is durable: where nothing that follows reads it from the file.
     overlaps: bool = False
+    #: What is left to be taken, where it is known beforehand.
+    items: Sequence[I] = ()
+    #: What was worked on since the last commit, with the results.
+    done: Sequence[tuple[I, R]] = ()
 
     #: The result for one item: changes nothing, and depends on nothing but the item and the model's answers. A method,
     #: or an object that can be pickled where other processes are to do it. Phases that take no items, or override
@@ -95,13 +97,19 @@ class Phase[I, R](ABC):
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Prepare the phase. Called once before `take`, with the progress so far."""
 
-    @abstractmethod
     def take(self, chunks: "Chunks", most: int) -> Sequence[I]:
         """Return the next items, at most `most`, or () at the end. Also report its title and item count as progress."""
+        taken, self.items = self.items[:most], self.items[most:]
+        return taken
 
-    @abstractmethod
     def apply(self, items: Sequence[I], results: Sequence[R]) -> None:
-        """Apply the results in the order of the items."""
+        """Apply the results in the order of the items. Keeps them for `collect` unless overridden."""
+        self.done = [*self.done, *zip(items, results, strict=True)]
+
+    def take_done(self) -> Sequence[tuple[I, R]]:
+        """Return what was worked on since the last call, with the results."""
+        done, self.done = self.done, ()
+        return done
 
     @abstractmethod
     def collect(self) -> Changes:

@@ -266,22 +266,19 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
         self._unrecalled: list[FailureRow] = []
         asked = survey.respondents(list(state.residents.values()), seed=state.seed, step=self.number)
         self._asked = [(resident, replicate) for resident in asked for replicate in range(survey.repeats)]
-        self._taken = 0
-        self._rows: list[SurveyRow | AnswerRow] = []
-        self._failures: list[FailureRow] = []
-        self._items = 0
+        #: The items of the survey, which come with the first answers.
+        self._rows: list[SurveyRow] = []
 
     def begin(self, chunks: Chunks) -> None:
         """Continue after the respondents of complete chunks."""
-        self._taken = chunks.items
-        if not self._taken:
-            self._rows += survey_rows(self._survey, job=self._engine.log.job, step=self.number)
-        self._engine.progress.began(f"Survey {self._survey.name}", len(self._asked) - self._taken)
+        self._asked = self._asked[chunks.items :]
+        if not chunks.items:
+            self._rows = survey_rows(self._survey, job=self._engine.log.job, step=self.number)
+        self._engine.progress.began(f"Survey {self._survey.name}", len(self._asked))
 
     def take(self, chunks: Chunks, most: int) -> Sequence[Respondent]:
         """Return the next respondents, each with what it knows and remembers now."""
-        taken = self._asked[self._taken : self._taken + most]
-        self._taken += len(taken)
+        taken, self._asked = self._asked[:most], self._asked[most:]
         job = self._engine.log.job
         return [respondent_of(self._state, self._survey, resident, number, job=job) for resident, number in taken]
 
@@ -306,27 +303,21 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
             engine.progress.advanced()
         return found
 
-    def apply(self, items: Sequence[Respondent], results: Sequence[tuple[ItemAnswer, ...]]) -> None:
-        """Make rows of the answers."""
-        for respondent, answers in zip(items, results, strict=True):
-            self._items += 1
-            self._rows += self._answer_rows(respondent, answers)
-            lost = next((one for one in answers if _is_lost(one)), None)
-            if lost is not None:
-                agent, job = respondent.agent, self._engine.log.job
-                self._failures.append(FailureRow.of(lost, self.name, self.number, agent, PURPOSE, agent=agent, job=job))
-
     def collect(self) -> Changes:
-        """Return the rows since the last commit. The hash is taken over the answers."""
-        made, failures, self._rows, self._failures = self._rows, self._failures, [], []
-        unrecalled, self._unrecalled = self._unrecalled, []
-        items, self._items = self._items, 0
+        """Return the answers since the last commit. The hash is taken over them."""
+        made: list[SurveyRow | AnswerRow] = [*self._rows]
+        failures, done, job = list[FailureRow](), self.take_done(), self._engine.log.job
+        for respondent, answers in done:
+            made += self._answer_rows(respondent, answers)
+            lost, agent = next((one for one in answers if _is_lost(one)), None), respondent.agent
+            if lost is not None:
+                failures.append(FailureRow.of(lost, self.name, self.number, agent, PURPOSE, agent=agent, job=job))
+        unrecalled, self._unrecalled, self._rows = self._unrecalled, [], []
         return Changes(
             rows=[*made, *failures, *unrecalled],
-            items=items,
             events=[self.name, *map(_event, made)],
             failed=len(failures),
-            counts={"answered": items - len(failures)},
+            counts={"answered": len(done) - len(failures)},
         )
 
     async def _reminded(self, items: Sequence[Respondent]) -> Sequence[Respondent]:

@@ -151,7 +151,6 @@ class OutputPhase[O: Output, R](Phase[O, R]):
         self._context = context
         self._spec = job.spec
         self._job = job
-        self._results: list[tuple[O, R]] = []
 
     @abstractmethod
     def rows_of(self, output: O, result: R) -> Sequence[Row]:
@@ -203,13 +202,9 @@ class OutputPhase[O: Output, R](Phase[O, R]):
         """Return the outputs in the rows of the query."""
         return [cast("O", Output(*row)) for row in rows]
 
-    def apply(self, items: Sequence[O], results: Sequence[R]) -> None:
-        """Keep the results for the commit."""
-        self._results += zip(items, results, strict=True)
-
     def collect(self) -> Changes:
         """Return the results as rows."""
-        results, self._results = self._results, []
+        results = self.take_done()
         counts = Counter[str]()
         for output, result in results:
             counts.update(self.counts_of(output, result))

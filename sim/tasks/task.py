@@ -386,17 +386,12 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
 
     def __init__(self, task: Task, seed: int) -> None:
         self._task = task
-        self._is_taken = False
         self._infers = task.settings.prompting == "persona-few-shot"
         self._seed = seed
-        self._changes = Changes()
 
-    def take(self, chunks: Chunks, most: int) -> Sequence[Demonstration]:
-        """Return all demonstrations on the first call, then ()."""
-        if self._is_taken:
-            return ()
-        self._is_taken = True
-        return read_demonstrations(self._task.demonstrations_file)
+    def begin(self, chunks: Chunks) -> None:
+        """Read the demonstrations."""
+        self.items = read_demonstrations(self._task.demonstrations_file)
 
     async def work(self, item: Demonstration, model: PersonaModel) -> Answer[tuple[Persona, ...]] | None:
         """Return the persona inferred from a demonstration.
@@ -418,21 +413,15 @@ class DemonstrationPhase(Phase[Demonstration, Answer[tuple[Persona, ...]] | None
         """Return how the request ended and why, or None if there was no request."""
         return None if result is None else (result.outcome, result.reason)
 
-    def apply(self, items: Sequence[Demonstration], results: Sequence[Answer[tuple[Persona, ...]] | None]) -> None:
-        """Store each demonstration with its persona, and a failure for each persona that could not be inferred."""
-        for ordinal, (item, answer) in enumerate(zip(items, results, strict=True), start=1):
-            persona = answer.value[0].text if answer is not None and answer.value else item.persona
-            self._changes.rows.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
-            if answer is not None and answer.value is None:
-                self._changes.failed += 1
-                self._changes.rows.append(
-                    FailureRow.of(answer, self.name, self.number, self.owner(item), "text_to_persona")
-                )
-
     def collect(self) -> Changes:
-        """Return what was applied."""
-        self._changes.events = [row for row in self._changes.rows if isinstance(row, DemonstrationRow)]
-        return self._changes
+        """Return each demonstration with its persona, and a failure for each persona that could not be inferred."""
+        shown, failures = list[DemonstrationRow](), list[FailureRow]()
+        for ordinal, (item, answer) in enumerate(self.take_done(), start=1):
+            persona = answer.value[0].text if answer is not None and answer.value else item.persona
+            shown.append(DemonstrationRow(ordinal, persona, item.output, answer is not None))
+            if answer is not None and answer.value is None:
+                failures.append(FailureRow.of(answer, self.name, self.number, self.owner(item), "text_to_persona"))
+        return Changes(rows=[*shown, *failures], events=shown, failed=len(failures))
 
 
 #: The wording of a problem, and what it is about in a few words.
