@@ -58,18 +58,28 @@ class MergedFile:
         self._values: list[tuple[Any, ...]] = []
         self._checks: list[tuple[Any, ...]] = []
         self._runs: list[tuple[Any, ...]] = []
+        #: Whether any run asked a language model.
+        self._is_model = False
         self._made: set[str] = set()
         con.execute(files(__package__ or "").joinpath("merged.sql").read_text("utf-8"))
 
-    def measure_run(self, arm: str, replicate: int, path: Path) -> bool:
-        """Measure the outcomes and checks of a run, and return whether it asked a language model."""
+    def add_runs(self, run_files: Mapping[tuple[str, int], Path]) -> None:
+        """Measure and copy runs, given by arm and replicate."""
+        # Measured first, since an outcome that cannot be measured is found soon.
+        for (arm, replicate), path in run_files.items():
+            self._measure_run(arm, replicate, path)
+        for (arm, replicate), path in run_files.items():
+            self._copy_run(arm, replicate, path)
+        self._insert_rows("runs", self._runs)
+
+    def _measure_run(self, arm: str, replicate: int, path: Path) -> None:
         with open_run(path) as run:
             seed, model, is_language_model, event_hash, agents, steps, failures, _ = run.query(_RUN).rows[0]
             calls, _, asked, answered, _, _, cost, *_ = run.query(SPENT, {"job": 1}).rows[0]
             took = (event_hash, agents, steps, calls, asked, answered, cost, failures)
             self._runs.append((arm, replicate, path.name, seed, model, is_language_model, *took))
+            self._is_model |= bool(is_language_model)
             self._measure_outcomes(run, arm, replicate)
-        return bool(is_language_model)
 
     def _measure_outcomes(self, run: RunReader, arm: str, replicate: int) -> None:
         if self._experiment is None:
@@ -89,8 +99,7 @@ class MergedFile:
             passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
             self._checks.append((check.name, arm, replicate, value, low, high, passed))
 
-    def copy_run(self, arm: str, replicate: int, path: Path) -> None:
-        """Copy the rows of a run."""
+    def _copy_run(self, arm: str, replicate: int, path: Path) -> None:
         con, named = self._con, {"arm": arm, "replicate": replicate}
         con.execute(f"ATTACH '{str(path.absolute()).replace("'", "''")}' AS run (READ_ONLY)")
         try:
@@ -106,33 +115,24 @@ class MergedFile:
             con.execute("DETACH run")
 
     def write_design(
-        self,
-        experiment: Experiment,
-        scenario: type[Scenario],
-        registered: Sequence[Mapping[str, Any]],
-        *,
-        is_model: bool,
+        self, experiment: Experiment, scenario: type[Scenario], registered: Sequence[Mapping[str, Any]]
     ) -> None:
         """Write the experiment and its measurements."""
         arms = experiment.all_arms
         # What is tested leaves the runs as they are, so it is no part of their design.
         design = orjson.dumps(experiment.design(scenario) | {"people_design": experiment.people_design}).decode()
         name = experiment.name or scenario.name
-        analysed = (experiment.alpha, experiment.correction, experiment.replicates, is_model)
+        analysed = (experiment.alpha, experiment.correction, experiment.replicates, self._is_model)
         self._insert_rows("experiment", [(name, scenario.name, design, experiment.paired, *analysed)])
         given = [orjson.dumps(dict(arm.levels), default=str).decode() for arm in arms]
         self._insert_rows(
             "arms", [(n, arm.name, levels) for n, (arm, levels) in enumerate(zip(arms, given, strict=True), 1)]
         )
-        places: dict[str, list[str]] = {}
-        levels = []
-        for arm in arms:
-            for factor, level in arm.levels.items() if experiment.factors else ():
-                known = places.setdefault(factor, [])
-                known += [str(level)] if str(level) not in known else []
-                levels.append((arm.name, factor, str(level), known.index(str(level)) + 1))
-        self._insert_rows("levels", levels)
-        self._insert_rows("runs", self._runs)
+        places = {factor: [*map(str, levels)] for factor, levels in experiment.factors.items()}
+        crossed = [(arm.name, *one) for arm in arms if places for one in arm.levels.items()]
+        self._insert_rows(
+            "levels", [(arm, f, str(level), places[f].index(str(level)) + 1) for arm, f, level in crossed]
+        )
         self._insert_rows("outcome_values", self._values)
         self._insert_rows("manipulation_checks", self._checks)
         self._insert_rows("outcomes", [(n, o.name, o.sql, o.description) for n, o in enumerate(experiment.outcomes, 1)])
@@ -143,11 +143,10 @@ class MergedFile:
             stated = (one.outcome, one.arm, one.against, one.direction, one.effect, one.sd)
             self._insert_rows("hypotheses", [(number, *stated, is_registered)])
 
-    def write_arms(self, *, is_model: bool) -> None:
+    def write_arms(self) -> None:
         """Write which two runs are compared."""
-        self._insert_rows("experiment", [("comparison", None, None, True, None, "none", 1, is_model)])
+        self._insert_rows("experiment", [("comparison", None, None, True, None, "none", 1, self._is_model)])
         self._insert_rows("arms", [(place, arm, "{}") for place, (arm, *_) in enumerate(self._runs, 1)])
-        self._insert_rows("runs", self._runs)
 
     def _insert_rows(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if not rows:
@@ -171,11 +170,8 @@ def write_merged(
     """
     with _open_written(path, replace=True) as con:
         merged = MergedFile(con, experiment)
-        # First of all, since an outcome that cannot be measured is found soon.
-        models = [merged.measure_run(arm, number, file) for (arm, number), file in run_files.items()]
-        for (arm, number), file in run_files.items():
-            merged.copy_run(arm, number, file)
-        merged.write_design(experiment, scenario, registered, is_model=any(models))
+        merged.add_runs(run_files)
+        merged.write_design(experiment, scenario, registered)
 
 
 def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
@@ -185,10 +181,8 @@ def write_pair(path: Path, runs: Mapping[str, Path]) -> None:
     """
     with _open_written(path, replace=False) as con:
         merged = MergedFile(con)
-        models = [merged.measure_run(arm, 1, file) for arm, file in runs.items()]
-        for arm, file in runs.items():
-            merged.copy_run(arm, 1, file)
-        merged.write_arms(is_model=any(models))
+        merged.add_runs({(arm, 1): file for arm, file in runs.items()})
+        merged.write_arms()
 
 
 @contextmanager
