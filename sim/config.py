@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypedDict
+from typing import Annotated, Any, ClassVar, Literal, Self, TypedDict
 
 import orjson
 from langchain_core.embeddings import Embeddings
@@ -46,6 +46,10 @@ def _addresses(given: object) -> object:
 def _absolute(given: object) -> object:
     # A run that is resumed or forked from another folder must find the file that was meant.
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
+
+
+def _priced(given: object) -> object:
+    return given_prices(given) if isinstance(given, str) else given
 
 
 def _network(given: object) -> str:
@@ -102,7 +106,7 @@ class RunConfig(Spec):
     play: str | None = None
     human: Annotated[RoleModel | None, BeforeValidator(_role)] = None
     #: None where they are to be looked up.
-    prices: Prices | None = None
+    prices: Annotated[Prices | None, BeforeValidator(_priced)] = None
     #: A file of answers shared with other runs.
     cache: Annotated[Path | None, BeforeValidator(_absolute)] = None
     #: How agents decide, by name; None for the scenario's own mind, or one call a turn.
@@ -115,7 +119,14 @@ class RunConfig(Spec):
     embeddings: str | None = None
     #: Its address; None for the chat model's.
     embeddings_url: str | None = None
-    embeddings_prices: Prices | None = None
+    embeddings_prices: Annotated[Prices | None, BeforeValidator(_priced)] = None
+
+    ways_out: ClassVar[Mapping[str, str]] = {
+        "limits": "Limits, as limits=Limits(max_calls=100)",
+        "growth": "Growth, as growth=Growth(agents=24)",
+        "prices": "Prices, as prices=Prices(input=1.0, output=2.0)",
+        "embeddings_prices": "Prices, as embeddings_prices=Prices(input=0.1, output=0.0)",
+    }
 
     @classmethod
     def given(cls, **options: Any) -> Self:
@@ -123,15 +134,8 @@ class RunConfig(Spec):
 
         Raises `SetupError` in one sentence.
         """
-        options = {n: given_prices(v) if n in _PRICES and isinstance(v, str) else v for n, v in options.items()}
         if isinstance(limits := options.get("limits"), Mapping):
             options["limits"] = Limits.given(**limits)
-        for name, kind in (("limits", Limits), ("growth", Growth), ("prices", Prices), ("embeddings_prices", Prices)):
-            value = options.get(name)
-            if value is not None and not isinstance(value, kind):
-                raise SetupError(
-                    f"{name} must be {kind.__name__}, as {name}={_EXAMPLES[kind]}, but {value!r:.80} was given."
-                )
         if options.get("play") and not options.get("human"):
             options["human"] = RoleModel(model="human", prices=Prices(0.0, 0.0, source="nobody is paid"))
         return super().given(**options)
@@ -155,10 +159,20 @@ class RunConfig(Spec):
             if was.get(name) != now_is.get(name)
         ]
 
+    @property
+    def roles(self) -> dict[str, RoleModel]:
+        """The models of the roles that have their own."""
+        return {role: one for role in ROLES if (one := getattr(self, role)) is not None}
+
+    @property
+    def dumped_roles(self) -> dict[str, Any]:
+        """The same as the run file keeps them."""
+        return {role: one.model_dump(mode="json") for role, one in self.roles.items()}
+
     def _parts(self) -> tuple[Mapping[str, Any], ...]:
         # A setting of a scenario may be called like something else.
         own = self.model_dump(mode="json", include=_TELLING)
-        roles = {role: one and one.model for role in ROLES for one in (getattr(self, role),)}
+        roles = {role: one.model for role, one in self.roles.items()}
         return own.pop("settings"), own.pop("growth"), own | roles | self.limits.sampling
 
     @classmethod
@@ -166,14 +180,11 @@ class RunConfig(Spec):
         """Read the configuration that a run file was made with."""
         job = run_of(reader)
         spec = job.run_spec
+        told = {name: value for name, value in spec if name in cls.model_fields}
+        told |= {"growth": Growth.model_validate(spec.growth), "steps": max(1, spec.steps)}
         return cls.given(
-            scenario=spec.scenario,
-            settings=spec.settings,
-            scenario_file=spec.scenario_file,
-            growth=Growth.model_validate(spec.growth),
-            network=spec.network,
+            **told,
             seed=job.seed,
-            steps=max(1, spec.steps),
             model=job.model,
             base_url=tuple((job.base_url or "").split()),
             limits=Limits.model_validate_json(job.limits),
@@ -181,9 +192,6 @@ class RunConfig(Spec):
             prices=Prices(**orjson.loads(job.prices)) if job.prices else None,
             cache=job.cache,
             batch=job.batch,
-            mind=spec.mind,
-            archetypes=spec.archetypes,
-            play=spec.play,
             embeddings=job.embedding_model,
             embeddings_url=job.embedding_url,
             embeddings_prices=Prices(**spec.embedding_prices) if spec.embedding_prices else None,
@@ -217,16 +225,9 @@ def _said(limits: Limits) -> str:
 
 
 _MODELS = ("model", "embeddings", *ROLES)
-_PRICES = ("prices", "embeddings_prices")
 
 #: What tells one run from another, besides the models of roles and the sampling.
 _TELLING = {"scenario", "network", "seed", "model", "mind", "archetypes", "play", "embeddings", "settings", "growth"}
-
-_EXAMPLES: Mapping[type, str] = {
-    Limits: "Limits(max_calls=100)",
-    Growth: "Growth(agents=24)",
-    Prices: "Prices(input=1.0, output=2.0)",
-}
 
 
 def split_models(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -21,7 +21,7 @@ from .dynamics.arrivals import PeopleChanges, TieChanges, checked_tie
 from .dynamics.interventions import EffectLog, intervene, resolve
 from .dynamics.network import node_measure_rows
 from .dynamics.world import World, is_cut
-from .emitted import Emission
+from .emitted import Emission, check_unique
 from .resident import Resident, SocietyView
 from .runfile import rows
 from .runfile.job_rows import FailureRow
@@ -251,7 +251,7 @@ class Effects:
         for emission, emitted, resident in zip(*made, strict=True):
             is_new = emission.emission not in repeated
             if emitted.action.unique and is_new and emission.emission not in failed:
-                said = self._state.taken.check(emission, emitted.action.unique)
+                said = check_unique(emission, emitted.action.unique, self._state.taken)
                 checks.append(_check_row(emission, said))
                 failed |= {emission.emission} if said.outcome is CheckOutcome.FAILED else set()
             self._state.newest.append(is_new)

@@ -148,22 +148,12 @@ class Emitted:
         return {**known, **self._lookup(older)} if older else known
 
 
-class TakenValues:
-    """The values that accepted outputs hold alone, as names of tools (`Action.unique`)."""
-
-    def __init__(self) -> None:
-        self._holders: dict[tuple[str, str], int] = {}
-
-    def take(self, kind: str, value: str, emission: int) -> int:
-        """Take the value for an output, and return the output that holds it: this one, or an earlier one."""
-        return self._holders.setdefault((kind, value), emission)
-
-    def check(self, row: EmissionRow, key: str) -> CheckResult:
-        """Check whether the value at `key` of the payload is free, and take it if so."""
-        value = str(load_json(row.payload).get(key))
-        holder, check = self.take(row.kind, value, row.emission), f"unique_{key}"
-        said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
-        return replace(said, check=check)
+def check_unique(row: EmissionRow, key: str, holders: dict[tuple[str, str], int]) -> CheckResult:
+    """Check whether the value at `key` of the payload is free, and take it if so (`Action.unique`)."""
+    value = str(load_json(row.payload).get(key))
+    holder = holders.setdefault((row.kind, value), row.emission)
+    said = passed() if holder == row.emission else failed(f"Emission {holder} has the {key} {value!r} already.")
+    return replace(said, check=f"unique_{key}")
 
 
 class EarlierTexts:

@@ -72,7 +72,10 @@ class RunModels(JobModels):
                 "model": self.model.name,
                 "base_url": tuple((self.model.endpoints or "").split()),
                 "prices": self.prices,
-                **self._role_models,
+                **{
+                    role: RoleModel(model=one.name, base_url=tuple((one.endpoints or "").split()), prices=prices)
+                    for role, (one, prices) in self.roles.items()
+                },
                 "embeddings": self.embeddings.name if self.embeddings else None,
                 "embeddings_url": self.embeddings.endpoint if self.embeddings else None,
                 "embeddings_prices": self.embeddings_prices,
@@ -80,26 +83,19 @@ class RunModels(JobModels):
         )
 
     def job(self, config: RunConfig, scenario: Scenario, *, drawn: Mapping[str, Any] | None = None) -> JobRow:
-        """Return the row in `jobs` of a new run. Its spec and columns hold the whole configuration.
+        """Return the row in `jobs` of a new run. Its spec and columns hold the whole configuration, with its models.
 
         `drawn` says which personas were sampled from a hub.
         """
-        prices = self.embeddings_prices
-        spec = RunSpec(
-            scenario=config.scenario,
-            scenario_file=str(config.scenario_file) if config.scenario_file else None,
-            settings=scenario.settings.model_dump(mode="json"),
-            growth=config.growth.model_dump(mode="json"),
-            world=scenario.world,
-            steps=config.steps if scenario.takes_steps else 0,
-            network=config.network,
-            mind=config.mind,
-            archetypes=config.archetypes,
-            play=config.play,
-            roles=self.roles_by_name,
-            embedding_prices=asdict(prices) if prices else None,
-            drawn=drawn,
-        )
+        prices = config.embeddings_prices
+        told = config.model_dump(mode="json", include=set(RunSpec.model_fields)) | {
+            "world": scenario.world,
+            "steps": config.steps if scenario.takes_steps else 0,
+            "roles": config.dumped_roles,
+            "embedding_prices": asdict(prices) if prices else None,
+            "drawn": drawn,
+        }
+        spec = RunSpec.model_validate(told)
         row = self.make_row(
             "society" if scenario.takes_steps else "growth",
             spec.as_json(),
@@ -109,18 +105,6 @@ class RunModels(JobModels):
             batch=config.batch,
         )
         return replace(row, job=1)
-
-    @property
-    def _role_models(self) -> dict[str, RoleModel]:
-        return {
-            role: RoleModel(model=one.name, base_url=tuple((one.endpoints or "").split()), prices=prices)
-            for role, (one, prices) in self.roles.items()
-        }
-
-    @property
-    def roles_by_name(self) -> dict[str, Any]:
-        """The models of the roles as they are kept in the run file."""
-        return {role: one.model_dump(mode="json") for role, one in self._role_models.items()}
 
     def check_continues(self, run: JobRow, path: Path | str, *, world: str) -> None:
         """Raise `RunFileError` if the run in `path` began with another embedding model or world text."""
@@ -144,11 +128,10 @@ def open_roles(
 
     Raises `SetupError`, as `open_model` does, for a model that cannot be asked.
     """
-    named: dict[str, RoleModel] = {role: one for role in ROLES if (one := getattr(config, role)) is not None}
     return {
-        role: open_role(role, named.get(role), given.get(role), config.base_url)
+        role: open_role(role, config.roles.get(role), given.get(role), config.base_url)
         for role in ROLES
-        if role in named or given.get(role) is not None
+        if role in config.roles or given.get(role) is not None
     }
 
 

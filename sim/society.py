@@ -329,7 +329,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         # A resumed run may be given other numbers than it began with, and goes on with those when it is resumed again.
         job = self._models.job(self.config, self.scenario)
         spec: dict[str, object] = {"steps": self.steps_wanted}
-        if roles := self._models.roles_by_name:
+        if roles := self.config.dumped_roles:
             spec["roles"] = roles
         log.commit(statements=log.change(spec=spec, **{name: getattr(job, name) for name in _CHANGEABLE})).result()
 

@@ -20,7 +20,7 @@ from .details import KnownPeople, StoredTables
 from .dynamics.activation import EventTime
 from .dynamics.channels import PostBoard
 from .dynamics.world import World, checked_state, is_cut
-from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, TakenValues, read_emissions
+from .emitted import EarlierTexts, Emission, Emitted, SimilarOutputs, read_emissions
 from .resident import KnownFacts, Resident, SocietyView
 from .runfile import rows
 from .runfile import rows as society_rows
@@ -161,8 +161,8 @@ class SocietyState:
         self.similar: SimilarOutputs | None = None
         #: Looks at what the answers of a task become; None elsewhere.
         self.yields: YieldWatch | None = None
-        #: Values that accepted outputs hold alone.
-        self.taken = TakenValues()
+        #: The outputs that hold a value alone, as the name of a tool, by their kind and that value.
+        self.taken: dict[tuple[str, str], int] = {}
         #: Of the latest outputs, oldest first, whether each was new.
         self.newest = deque[bool](maxlen=_NEWEST)
         #: The times at which agents have their turns; None in lock-step.
@@ -305,7 +305,7 @@ def _restore_emitted(state: SocietyState, log: RunLog) -> None:
     for action in state.scenario.actions:
         if action.unique and emissions:
             for value, emission in log.query(_TAKEN, {"kind": action.name, "path": f"$.{action.unique}"}):
-                state.taken.take(action.name, str(value), emission)
+                state.taken.setdefault((action.name, str(value)), emission)
     state.has_emitted = emissions > 0
     state.count_from(emissions=emissions, messages=messages)
     for message in log.rows(rows.MessageRow, _UNHEARD, {"player": PLAYER, "kept": _restore_ties(state, log)}):

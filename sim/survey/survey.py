@@ -31,20 +31,16 @@ class Sample:
     n: int
 
     def __post_init__(self) -> None:
-        _check_number(self.n, type(self).__name__)
+        if not is_whole(self.n, 1):
+            raise SetupError(f"{type(self).__name__}({self.n!r}) is to be asked; give the number of people, from 1.")
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Sample):
     """So many of those who were there at the beginning, drawn once, who are asked each time as long as they are there.
 
     All of them where there are fewer.
     """
-
-    n: int
-
-    def __post_init__(self) -> None:
-        _check_number(self.n, type(self).__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class Survey:
     at: int | Sequence[int] = field(default=(), kw_only=True)
     every: int | None = field(default=None, kw_only=True)
     #: Who is asked; None for everybody.
-    of: Sample | Panel | None = field(default=None, kw_only=True)
+    of: Sample | None = field(default=None, kw_only=True)
     #: What respondents are told before the items.
     intro: str = field(default="", kw_only=True)
     #: Whether each item is asked in a request of its own, so that no answer depends on the items before it.
@@ -79,7 +75,7 @@ class Survey:
         object.__setattr__(self, "items", self._named_items())
         object.__setattr__(self, "at", tuple(sorted(at)) if isinstance(at, Sequence | set | range) else (at,))
         self._check_steps()
-        if self.of is not None and not isinstance(_any(self.of), Sample | Panel):
+        if self.of is not None and not isinstance(_any(self.of), Sample):
             raise SetupError(
                 f"The survey {name!r} is to be asked of {self.of!r}; give Sample(30), Panel(30), or nothing for "
                 f"everybody."
@@ -133,7 +129,7 @@ class Survey:
     def from_json(cls, told: Mapping[str, Any]) -> Self:
         """Build the survey that `as_json` wrote."""
         items = [ITEM_TYPES[one["type"]](**{k: v for k, v in one.items() if k != "type"}) for one in told["items"]]
-        kinds: dict[str, type[Sample | Panel]] = {"sample": Sample, "panel": Panel}
+        kinds: dict[str, type[Sample]] = {"sample": Sample, "panel": Panel}
         of = next((kinds[kind](n) for kind, n in (told["of"] or {}).items()), None)
         same = {name: told[name] for name in ("intro", "one_by_one", "repeats")}
         return cls(told["name"], items, of=of, **same)
@@ -178,11 +174,6 @@ class Survey:
 def _any(value: object) -> Any:
     """Return the value, typed as `Any` because a user may have passed any type."""
     return value
-
-
-def _check_number(n: object, name: str) -> None:
-    if not is_whole(n, 1):
-        raise SetupError(f"{name}({n!r}) is to be asked; give the number of people, from 1.")
 
 
 #: The name of the survey, by which its answers are found.

@@ -206,7 +206,7 @@ def test_thirty_emissions_take_no_more_than_a_megabyte_and_a_half(live: Live) ->
 
 def test_limits_that_are_none_of_ours_are_refused_in_one_sentence(tmp_path: Path) -> None:
     given: Any = 10
-    with pytest.raises(SetupError, match=r"limits must be Limits, as limits=Limits\(max_calls=100\), but .*10"):
+    with pytest.raises(SetupError, match=r"`limits` must be Limits, as limits=Limits\(max_calls=100\), but .*10"):
         Society(Village({"lines": 1, "assistant": False}), limits=given, out=tmp_path / "run.duckdb")
     with pytest.raises(SetupError, match="max_call"):
         Society(Village({"lines": 1, "assistant": False}), limits={"max_call": 10}, out=tmp_path / "run.duckdb")
