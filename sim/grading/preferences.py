@@ -56,16 +56,14 @@ class ComparingSpec(CandidateSpec):
 
 
 def task_of(prompt: Prompt, item: Candidate) -> str:
-    """Return what a candidate was made for: the request it responds to, or the persona it was created with."""
+    """Return what a candidate was made for: the request it responds to, or to create something with its persona.
+
+    The latter is said in the words of `prompt` (compare).
+    """
     if item.response is not None:
         return item.text
-    return made_for(prompt, item.kind, item.persona)
-
-
-def made_for(prompt: Prompt, kind: str, persona: str) -> str:
-    """Return the request to create something with a persona, in the words of `prompt` (compare)."""
-    word = "persona" if persona else "nobody"
-    return Template(prompt.phrase("task", word)).substitute(kind=kind.replace("_", " "), persona=persona).strip()
+    words = Template(prompt.phrase("task", "persona" if item.persona else "nobody"))
+    return words.substitute(kind=item.kind.replace("_", " "), persona=item.persona).strip()
 
 
 def better_of(vote: Vote) -> str | None:
@@ -258,7 +256,7 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
         if isinstance(found, str):
             counts[found] += 1
         else:
-            rows.append((group, *found))
+            rows.append(found)
     spec = {"check": "", "source": source, "of_job": job, "margin": margin, **counts}
     number = record_rows(
         path, spec, lambda number: [_row(number, source, *one) for one in rows], replaces="preferences"
@@ -281,15 +279,12 @@ def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] |
     return (best, worst) if best.is_accepted else "best_rejected"
 
 
-def _row(job: int, source: str, group: Sequence[Scored], best: Scored, worst: Scored) -> PreferenceRow:
+def _row(job: int, source: str, best: Scored, worst: Scored) -> PreferenceRow:
     first = best.candidate
-    prompt = (
-        first.text if first.response is not None else made_for(load_prompt(ROOM, "compare"), first.kind, first.persona)
-    )
     return PreferenceRow(
         job=job,
         emission=first.emission,
-        prompt=prompt,
+        prompt=task_of(load_prompt(ROOM, "compare"), first),
         chosen=best.text,
         rejected=worst.text,
         chosen_emission=first.emission,
