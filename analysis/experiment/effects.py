@@ -13,14 +13,14 @@ between runs of *these* people (`fixed`).
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.errors import SetupError, parameter
+from ...core.errors import SetupError
 from ...core.result import Estimate, Note, Result, make_result
 from ..stats import estimate_share
 from ..table import Reader
@@ -90,8 +90,6 @@ class RunDifference:
     p: float
     #: Replicates that both have, or the fewer of the two where they are not paired.
     replicates: int
-    #: Standard error of the estimate; nan as the interval is.
-    error: float = math.nan
 
 
 def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: str = "differs") -> RunDifference:
@@ -119,12 +117,11 @@ def compare(one: Means, other: Means, *, paired: bool, alpha: float, direction: 
         found = stats.ttest_ind(first, second, equal_var=False)
         p = stats.ttest_ind(first, second, equal_var=False, alternative=alternative).pvalue
     interval = found.confidence_interval(1 - alpha)
-    error = float((interval.high - interval.low) / 2 / stats.t.ppf(1 - alpha / 2, found.df))
-    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number, error)
+    return RunDifference(estimate, float(interval.low), float(interval.high), float(p), number)
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect(RunDifference):
     """How an arm differs from another in an outcome."""
 
     kind: EffectKind
@@ -134,19 +131,10 @@ class Effect:
     #: Group of agents, level of another factor, or empty for all.
     group: str
     direction: str
-    mean: float
-    mean_against: float
-    estimate: float
-    low: float
-    high: float
-    p: float
     #: Corrected within its family.
     p_adjusted: float
-    replicates: int
     #: Of a hypothesis, whether it was stated before the first run.
     is_registered: bool = False
-    #: Standard error of the difference.
-    error: float = math.nan
     #: Whether it was tested over runs of the same people, so that it concerns these people only.
     is_for_these_people: bool = False
 
@@ -388,21 +376,14 @@ class _Analysis:
     ) -> Effect:
         found = compare(one, other, paired=self._paired, alpha=self._alpha, direction=direction)
         return Effect(
+            **asdict(found),
             kind=kind,
             outcome=outcome,
             arm=arms[0],
             against=arms[1],
             group=group,
             direction=direction,
-            mean=_mean_runs(one),
-            mean_against=_mean_runs(other),
-            estimate=found.estimate,
-            low=found.low,
-            high=found.high,
-            p=found.p,
             p_adjusted=found.p,
-            replicates=found.replicates,
-            error=found.error,
             is_for_these_people=self._is_overlapping or self._design == "fixed",
         )
 
@@ -473,20 +454,19 @@ _REPLICATES = (3, 5, 10, 20, 40)
 _SIMULATIONS = 2_000
 
 
-def simulate_power(experiment: "Experiment", pilot: Findings | None = None) -> Result:
+def simulate_power(experiment: "Experiment") -> Result:
     """Simulate the power of each hypothesis at the experiment's own numbers of replicates and at others.
 
     The replicates of each hypothesis are drawn from a normal distribution with the difference and the standard
     deviation that it states, and are tested and corrected exactly as those of runs. The analysis is simulated, not the
     society: a wrong expectation gives a wrong power.
 
-    `pilot` is a finished experiment whose replicates give the standard deviations that hypotheses leave open. Raises
-    `SetupError` for a hypothesis without an effect or a standard deviation.
+    Raises `SetupError` for a hypothesis without an effect or a standard deviation.
     """
     hypotheses = experiment.hypotheses
     if not hypotheses:
         raise SetupError("The power is that of hypotheses, and the experiment states none; give some, with `effect`.")
-    given = [(one, *_assume_effect(one, experiment, pilot)) for one in hypotheses]
+    given = [(one, *_assume_effect(one)) for one in hypotheses]
     found: dict[tuple[str, str, str, int], tuple[float, float, Estimate]] = {}
     for runs in {experiment.replicates, *_REPLICATES} - {1}:
         shares = _count_hits(given, runs, experiment)
@@ -535,32 +515,16 @@ def _simulate_p_values(
     return np.asarray(tails.get(one.direction, 2 * stats.t.sf(np.abs(t), freedom)))
 
 
-def _assume_effect(one: "Hypothesis", experiment: "Experiment", pilot: Findings | None) -> tuple[float, float]:
-    """Return the effect and the standard deviation between replicates that a hypothesis states, or a pilot shows."""
+def _assume_effect(one: "Hypothesis") -> tuple[float, float]:
+    """Return the effect and the standard deviation between replicates that a hypothesis states."""
     said = f"The hypothesis that {one.arm} differs from {one.against} in {one.outcome}"
     if one.effect is None:
         raise SetupError(
             f"{said} states no effect; give the least difference that would matter, as Hypothesis(..., effect=0.1)."
         )
-    if one.sd is not None:
-        return one.effect, one.sd
-    if pilot is None:
+    if one.sd is None:
         raise SetupError(
-            f"{said} states no standard deviation between replicates; give it, as Hypothesis(..., sd=0.05), or a "
-            f"finished experiment of a few replicates to take it from ({parameter('pilot')})."
+            f"{said} states no standard deviation between replicates; give it, as Hypothesis(..., sd=0.05), from two "
+            f"or three runs if it is not known."
         )
-    paired, design = experiment.paired, experiment.people_design
-    if (pilot.paired, pilot.people_design) != (paired, design):
-        raise SetupError(
-            f"The pilot has paired={pilot.paired} and people_design={pilot.people_design!r}, and this experiment "
-            f"paired={paired} and people_design={design!r}; give a pilot of the same kind, or state `sd`."
-        )
-    wanted = (one.outcome, one.arm, one.against)
-    found = (x for x in pilot.effects if (x.outcome, x.arm, x.against) == wanted and not x.group)
-    same = next(found, None)
-    if same is None or math.isnan(same.error):
-        raise SetupError(
-            f"The pilot has no interval for {one.arm} against {one.against} in {one.outcome}; let it state the same "
-            f"hypothesis, with two replicates or more."
-        )
-    return one.effect, same.error * math.sqrt(same.replicates if paired else same.replicates / 2)
+    return one.effect, one.sd

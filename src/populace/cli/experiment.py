@@ -32,12 +32,6 @@ if TYPE_CHECKING:
 @click.option("--parallel", type=click.IntRange(min=1), default=2, show_default=True, help="Runs at once.")
 @estimate_options
 @click.option("--power", is_flag=True, help="Only say how likely it is to find what it expects, by simulation.")
-@click.option(
-    "--pilot",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="A finished experiment that gives --power the standard deviations.",
-)
 @click.option("--json", "as_json", is_flag=True, help="The result as a JSON object.")
 @benchmark_options
 @click.option("--no-cache", is_flag=True, help="Ask anew what another run has asked alike; else it is asked once.")
@@ -52,8 +46,6 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
     """
     from dataclasses import replace
 
-    from populace.core.errors import SetupError
-
     if options["no_cache"] and options["cache"] is not None:
         raise click.UsageError("--cache and --no-cache contradict each other; leave one out.")
     options["cache"] = False if options["no_cache"] else options["cache"]
@@ -63,15 +55,15 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
     if file.is_dir():
         _show(file / "experiment.duckdb", **shown)
         return
-    if options["pilot"] is not None and not options["power"]:
-        raise SetupError("--pilot gives standard deviations to --power; leave it out, or add --power.")
     from populace.scenarios.catalog import load_experiment
 
     declared = load_experiment(file)
     if replicates is not None:
         declared = replace(declared, replicates=replicates)
     if options["power"]:
-        _show_power(declared, options["pilot"])
+        from populace.analysis.experiment.effects import simulate_power
+
+        show_result(simulate_power(declared))
         return
     if options["base_url"]:
         declared = replace(declared, options={**declared.options, "base_url": options["base_url"]})
@@ -135,14 +127,3 @@ def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: 
     if notice:
         click.echo(f"\n{notice}", err=as_json)
     click.echo(f'\nAll runs in SQL: `populace sql {quote(str(path))} "FROM outcome_values"`.', err=as_json)
-
-
-def _show_power(declared: "Experiment", pilot: Path | None) -> None:
-    from populace.analysis.experiment.effects import read_findings, simulate_power
-    from populace.sim.runfile.reader import open_hub_or_run
-
-    known = None
-    if pilot is not None:
-        with open_hub_or_run(pilot / "experiment.duckdb" if pilot.is_dir() else pilot) as merged:
-            known = read_findings(merged)
-    show_result(simulate_power(declared, known))
