@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from ..core.result import Estimate, Result, make_result
 from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
-from .page import clip, short_label
+from .page import clip
 from .summary import Summary
 from .table import Queryable
 
 if TYPE_CHECKING:
-    from ..personas.network import Found, GraphFigures, Neighbourhood, NetworkShape
+    from ..personas.network import GraphFigures, NetworkShape
     from ..personas.network.figures import Measurement
 
 
@@ -126,8 +126,6 @@ def read_grown(run: Queryable, whole: Summary) -> Grown:
 
 _TEXT = 60
 _ID = 12
-#: People, and relations, of an excerpt that are listed.
-_MOST_LISTED = 20
 
 
 def describe_figures(figures: "GraphFigures") -> Result:
@@ -150,32 +148,6 @@ def describe_figures(figures: "GraphFigures") -> Result:
             make_result("The largest communities", ("n", "people", "ties_within", "best_connected", "who"), groups),
         ],
     )
-
-
-def describe_neighbourhood(near: "Neighbourhood") -> Result:
-    """Describe who is around one persona: how many at each distance, who, and how they are related."""
-    excerpt = near.excerpt
-    people = [(p.id, p.distance, p.hop, p.text) for p in excerpt.people[:_MOST_LISTED]]
-    names = {person.id: short_label(person.text) for person in excerpt.people}
-    links = [(names[k.source], k.label, names[k.target], k.kind) for k in excerpt.links[:_MOST_LISTED]]
-    shown = f"Relations between those of them who are nearest ({len(links):,} of {excerpt.links_in_all:,})"
-    return make_result(
-        f"Around {short_label(near.centre.text)}",
-        ("ties_away", "people"),
-        list(enumerate(near.rings)),
-        parts=[
-            make_result(
-                f"People ({len(people):,} of {excerpt.people_in_all:,})", ("id", "ties_away", "hop", "who"), people
-            ),
-            make_result(shown, ("of", "the", "is", "kind"), links),
-        ],
-    )
-
-
-def describe_found(found: "Found") -> Result:
-    """Describe the personas that match a search."""
-    rows = [(p.id, p.hop, p.text) for p in found.people]
-    return make_result(f"People who match ({len(rows):,} of {found.total:,})", ("id", "hop", "who"), rows)
 
 
 def _iter_counts(figures: "GraphFigures") -> Iterator[tuple[str, object]]:

@@ -494,8 +494,6 @@ class Drawing:
         for person in sorted(self._excerpt.people, key=lambda p: -self.ties[p.id]):
             x, y = at[person.id]
             radius = self._dot_radius(self.ties[person.id], shrunk)
-            if person.distance == 0:
-                yield f'<circle cx="{x}" cy="{y}" r="{radius + 4}"{_RING}/>'
             words = f"{clip(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
             yield (
                 f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{_SURFACE}">'
@@ -503,7 +501,7 @@ class Drawing:
             )
 
     def _draw_labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
-        people = sorted(self._excerpt.people, key=lambda p: (p.distance != 0, -self.ties[p.id]))
+        people = sorted(self._excerpt.people, key=lambda p: -self.ties[p.id])
         dots = [Dot(*stage.at[p.id], self._dot_radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
         frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
         for label in place_labels(dots, frame, SIZE):
@@ -518,8 +516,6 @@ class Drawing:
         most = max(self.ties.values(), default=0)
         sizes = [n for n in _SIZES if n <= most] or [0]
         signs = [_dot_sign(self._dot_radius(n, shrunk), _SOFT, f"{n}") for n in sizes]
-        if any(person.distance == 0 for person in self._excerpt.people):
-            signs.append(Sign(f'<circle cx="6" cy="0" r="6"{_RING}/>', 12.0, "the person asked about"))
         yield Legend("people tied to", signs)
         kinds = dict.fromkeys(_kind_of(link.kind) for link in self._excerpt.links)
         if kinds:
@@ -531,7 +527,6 @@ class Drawing:
         yield _line_sign(_SOFT, "broad: a person; thin: their friend, mother, \u2026")
 
 
-_RING = f' fill="none" stroke="{_INK}" stroke-width="2.5"'
 _GROUND = f' fill="{_SURFACE}" stroke="{_SURFACE}" stroke-width="3" stroke-linejoin="round"'
 #: How much of a line is seen: of one within a community, or of a kind; and of one between communities.
 _OPACITY = {"tie": ".6", "far": ".35"}

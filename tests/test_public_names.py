@@ -25,8 +25,7 @@ PROMISED = {
         merge_hubs open_hub read_hub undo_persona undo_rule undo_stage
     """,
     "personas.network": """
-        Acquaintance Excerpt Found GraphFigures Link Neighbourhood NetworkShape Ties central_excerpt find_people
-        graph_figures neighbourhood read_ties
+        Acquaintance Excerpt GraphFigures Link NetworkShape Ties central_excerpt graph_figures read_ties
     """,
     "personas.selection": """
         Breakdown Diversity KeptSelection Marginals Quota Report Selection SelectionSpec Share check_output

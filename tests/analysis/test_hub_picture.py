@@ -15,12 +15,10 @@ from populace.personas.network import Acquaintance, Excerpt, Link
 _TEXT = "A bell founder {}, who has forgotten the way to the harbour and says so to everybody."
 
 
-def town(people: int, *, around: bool = False) -> Excerpt:
+def town(people: int) -> Excerpt:
     """A ring of people with a hub in its middle."""
     ids = [f"p{n}" for n in range(people)]
-    shown = tuple(
-        Acquaintance(i, _TEXT.format(n), n % 7, "en", (min(n, 1) if around else None)) for n, i in enumerate(ids)
-    )
+    shown = tuple(Acquaintance(i, _TEXT.format(n), n % 7, "en") for n, i in enumerate(ids))
     kinds = ("work", "kinship", "rivalry")
     ring = [Link(i, ids[(n + 1) % people], kinds[n % 3], "rival") for n, i in enumerate(ids)]
     spokes = [Link(ids[0], i, "care", "patient") for i in ids[2:-1:3]]
@@ -63,15 +61,6 @@ def test_wherever_people_stand_no_name_meets_another_or_the_frame(spots: list[tu
         assert frame.left <= box.left < box.right <= frame.right
         assert frame.top <= box.top < box.bottom <= frame.bottom
         assert not any(box.meets(other.box) for other in placed[:n])
-
-
-def test_the_person_asked_about_is_named_first_and_has_a_ring() -> None:
-    excerpt = town(60, around=True)
-    svg = drawing(excerpt)
-    assert next(texts(svg))[2] == name_of(excerpt.people[0].text)
-    assert svg.count('fill="none" stroke="#1d2126"') == 2
-    assert "the person asked about" in svg
-    assert "the person asked about" not in drawing(town(60))
 
 
 def test_a_line_is_broad_where_it_begins_and_thin_where_it_leads() -> None:

@@ -1,4 +1,4 @@
-"""`populace hub graph`: the figures, who is around one person, the picture, and what it refuses."""
+"""`populace hub graph`: the figures, the picture, and what it refuses."""
 
 import re
 import shutil
@@ -53,14 +53,6 @@ def test_the_figures_come_as_json(ask: Ask, town: Path) -> None:
     assert shape["mean path in the largest part"] == {"value": pytest.approx(400 / 39), "low": None, "high": None}
 
 
-def test_the_people_around_one_are_told(ask: Ask, town: Path) -> None:
-    said = ask("hub", "graph", town, "--around", "house 17.", "--radius", 3)
-    assert said.code == 0
-    assert "People (7 of 7)" in said.out
-    near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--json").out)
-    assert [row["people"] for row in near["rows"]] == [1, 2, 2]
-
-
 def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: Ask, town: Path) -> None:
     with open_hub(town, write=True) as hub:
         hub.con.execute("UPDATE personas SET model = 'procedural'")
@@ -68,27 +60,6 @@ def test_text_by_the_stand_in_is_called_that_in_the_picture_and_beside_it(ask: A
     assert "not a language model" in said.complaint
     assert "Text by the built-in generator" in Path("one.svg").read_text()
     assert "not a language model" in ask("hub", "export", town, "people.csv").complaint
-
-
-def test_whom_a_rule_rejected_is_around_nobody(ask: Ask, town: Path) -> None:
-    with open_hub(town, write=True) as hub:
-        hub.con.execute(
-            "INSERT INTO rule_results (persona, rule, reason, outcome, undone) "
-            "SELECT md5('p18'), 'too_short', 'It has two words.', 'rejected', false"
-        )
-    near = orjson.loads(ask("hub", "graph", town, "--around", "house 17.", "--radius", 3, "--json").out)
-    assert [row["people"] for row in near["rows"]] == [1, 1, 1, 1]
-    ask("hub", "graph", town, "--around", "house 18.").complains(2, "Nobody in 'town.duckdb'")
-    with open_hub(town) as hub:
-        away = hub.con.execute("SELECT md5('p18')").fetchall()[0][0]
-    ask("hub", "graph", town, "--around", away).complains(2, away, "was rejected by a rule")
-
-
-def test_several_matches_are_listed_and_one_is_asked_for(ask: Ask, town: Path) -> None:
-    said = ask("hub", "graph", town, "--around", "singer")
-    assert "People who match (20 of 40)" in said.out
-    said.complains(2, "40 people match 'singer'", "give --around more words, or the id of one")
-    ask("hub", "graph", town, "--around", "astronaut").complains(2, "Nobody in 'town.duckdb'")
 
 
 def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask, town: Path, folder: Path) -> None:
@@ -101,7 +72,7 @@ def test_pictures_of_other_kinds_are_refused_before_anything_is_counted(ask: Ask
 
 def test_a_picture_is_written_over_an_earlier_one_and_over_nothing_else(ask: Ask, town: Path, folder: Path) -> None:
     name = "town.svg"
-    near = ("hub", "graph", town, "--around", "house 17.", "--radius", 1, "--picture", name)
+    near = ("hub", "graph", town, "--picture", name)
     assert [ask(*near).code, ask(*near).code] == [0, 0]
     other = town.rename("city.duckdb")
     said = ask("hub", "graph", other, *near[3:])

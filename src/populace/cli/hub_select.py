@@ -12,7 +12,6 @@ from .show import authors_notice, show_result, terminal_width
 from .specs import command
 
 if TYPE_CHECKING:
-    from populace.personas.hub import HubFile
     from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
 
 
@@ -198,8 +197,6 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
 
 @command()
 @click.argument("hub", type=click.Path(path_type=Path))
-@click.option("--around", metavar="WHO", help="Only around one person: an id, the beginning of one, or words.")
-@click.option("--radius", type=int, default=2, show_default=True, help="With --around: so many ties away, 1 to 6.")
 @click.option(
     "--picture",
     type=click.Path(path_type=Path),
@@ -213,77 +210,34 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with full texts.")
 @shared_option
-def graph(
-    hub: Path,
-    around: str | None,
-    radius: int,
-    picture: Path | None,
-    seed: int,
-    communities: bool | None,
-    as_json: bool,
-) -> None:
-    """Measure or draw the network, or look around a persona.
+def graph(hub: Path, picture: Path | None, seed: int, communities: bool | None, as_json: bool) -> None:
+    """Measure or draw the network.
 
     Components, degrees, communities and small-world figures beside a random graph. HUB is a hub or a run file.
     Near-duplicates count as the persona they repeat, and rejected personas do not count.
     """
-    from populace.personas.hub import open_hub
-
-    if picture is not None:
-        from populace.analysis.page import check_picture
-
-        check_picture(picture, what="picture", of=hub.name)
-    with open_hub(hub) as file:
-        if around is None:
-            _show_whole(file, picture, seed=seed, communities=communities, as_json=as_json)
-        else:
-            _show_around(file, around, radius, picture, as_json=as_json)
-        if notice := authors_notice(file):
-            click.echo(notice, err=True)
-
-
-def _show_whole(
-    hub: "HubFile",
-    picture: Path | None,
-    *,
-    seed: int,
-    communities: bool | None,
-    as_json: bool,
-) -> None:
     from populace.analysis.hub_summary import describe_figures
+    from populace.analysis.page import check_picture
+    from populace.personas.hub import open_hub
     from populace.personas.network import central_excerpt, read_ties
     from populace.personas.network.excerpts import communities_of
     from populace.personas.network.figures import graph_figures
     from populace.personas.network.network import Network
 
-    ties = read_ties(hub)
-    network = Network.of_pairs(ties.people, ties.source, ties.target)
-    figures, labels = graph_figures(hub, ties, network, seed=seed, communities=communities)
-    show_result(describe_figures(figures), as_json=as_json)
     if picture is not None:
-        from populace.analysis.picture import write_picture
+        check_picture(picture, what="picture", of=hub.name)
+    with open_hub(hub) as file:
+        notice = authors_notice(file)
+        ties = read_ties(file)
+        network = Network.of_pairs(ties.people, ties.source, ties.target)
+        figures, labels = graph_figures(file, ties, network, seed=seed, communities=communities)
+        show_result(describe_figures(figures), as_json=as_json)
+        if picture is not None:
+            from populace.analysis.picture import write_picture
 
-        excerpt = central_excerpt(hub, network)
-        shown = None if labels is None else communities_of(hub, labels)
-        write_picture(excerpt, picture, communities=shown, note=authors_notice(hub), of=hub.path.name)
-        click.echo(f"Wrote {picture}", err=as_json)
-
-
-def _show_around(hub: "HubFile", around: str, radius: int, picture: Path | None, *, as_json: bool) -> None:
-    from populace.analysis.hub_summary import describe_found, describe_neighbourhood
-    from populace.core.errors import SetupError
-    from populace.personas.network import find_people, neighbourhood
-
-    found = find_people(hub, around)
-    if not found.people:
-        raise SetupError(f"Nobody in {str(hub.path)!r} has the id or the words {around!r}; give others.")
-    if found.total > 1:
-        show_result(describe_found(found), as_json=as_json)
-        raise SetupError(f"{found.total:,} people match {around!r}; give --around more words, or the id of one.")
-    near = neighbourhood(hub, found.people[0].id, radius)
-    show_result(describe_neighbourhood(near), as_json=as_json)
-    if picture is not None:
-        from populace.analysis.picture import write_picture
-
-        write_picture(near.excerpt, picture, note=authors_notice(hub), of=hub.path.name)
-        click.echo(f"Wrote {picture}", err=as_json)
+            excerpt = central_excerpt(file, network)
+            shown = None if labels is None else communities_of(file, labels)
+            write_picture(excerpt, picture, communities=shown, note=notice, of=file.path.name)
+            click.echo(f"Wrote {picture}", err=as_json)
+    if notice:
+        click.echo(notice, err=True)

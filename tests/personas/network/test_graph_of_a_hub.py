@@ -1,10 +1,8 @@
-"""Reading a hub's relations, looking around one person, and finding people, near-duplicates folded."""
+"""Reading a hub's relations, near-duplicates folded, and the part that is drawn."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import networkx as nx
-import numpy as np
 import orjson
 import pytest
 from hub_people import reject
@@ -12,15 +10,14 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.analysis.hub_summary import describe_figures
-from populace.core.errors import SetupError, SourceError
+from populace.core.errors import SourceError
 from populace.personas.dedup import Verdict
 from populace.personas.hub import HubFile, create_hub
 from populace.personas.network import (
+    Excerpt,
     GraphFigures,
     central_excerpt,
-    find_people,
     graph_figures,
-    neighbourhood,
     read_ties,
 )
 from populace.personas.network.excerpts import communities_of
@@ -71,6 +68,11 @@ def society(pairs: Sequence[tuple[int, int, int]], repeats: dict[int, int], away
     return PersonaGraph.build(PEOPLE, relations, verdicts, [PEOPLE[who].id for who in away])
 
 
+def excerpt(hub: HubFile, **most: int) -> Excerpt:
+    ties = read_ties(hub)
+    return central_excerpt(hub, Network.of_pairs(ties.people, ties.source, ties.target), **most)
+
+
 def figures(hub: HubFile, seed: int = 0) -> GraphFigures:
     ties = read_ties(hub)
     return graph_figures(hub, ties, Network.of_pairs(ties.people, ties.source, ties.target), seed=seed)[0]
@@ -91,58 +93,15 @@ def test_the_ties_are_those_of_the_graph_of_a_society(
     assert len(ties) + ties.loops + ties.repeated + ties.rejected_ties == len(pairs)
 
 
-@holds(PAIRS, REPEATS, st.integers(0, 11), st.integers(1, 6), few=8, many=15)
-def test_a_neighbourhood_is_who_can_be_reached_in_so_many_ties(
-    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], who: int, radius: int
+@holds(PAIRS, REPEATS, st.frozensets(st.integers(0, 11), max_size=3), few=8, many=15)
+def test_the_excerpt_of_a_small_graph_is_all_of_it(
+    hub: HubFile, pairs: list[tuple[int, int, int]], repeats: dict[int, int], away: frozenset[int]
 ) -> None:
-    relate(hub, pairs, repeats)
-    graph, near = society(pairs, repeats), neighbourhood(hub, PEOPLE[who].id, radius)
-    lengths = nx.single_source_shortest_path_length(graph.nx.to_undirected(), near.centre.id, cutoff=radius)
-    assert {person.id: person.distance for person in near.excerpt.people} == lengths
-    assert near.rings == tuple(np.bincount(list(lengths.values())).tolist())
-    links = sorted((link.source, link.target, link.kind) for link in near.excerpt.links)
-    assert links == sorted(graph.nx.subgraph(lengths).edges(data="kind"))
-
-
-def test_nobody_who_was_rejected_is_met(hub: HubFile) -> None:
-    relate(hub, [(0, 1, 0), (1, 2, 0), (0, 3, 0)], away=[1])
-    assert {person.id for person in neighbourhood(hub, PEOPLE[0].id, 3).excerpt.people} == {PEOPLE[0].id, PEOPLE[3].id}
-
-
-def test_a_near_duplicate_is_found_as_whom_it_repeats(hub: HubFile) -> None:
-    relate(hub, [(2, 3, 0)], {1: 0, 2: 1})
-    assert neighbourhood(hub, PEOPLE[2].id).centre.id == PEOPLE[0].id
-    assert [person.id for person in find_people(hub, "BOOKBINDER south").people] == [PEOPLE[0].id]
-
-
-def test_people_are_found_by_id_its_beginning_and_words(hub: HubFile) -> None:
-    relate(hub, [])
-    for wanted in (PEOPLE[4].id, PEOPLE[4].id[:8], "Nurse south"):
-        assert [person.text for person in find_people(hub, wanted).people] == [PEOPLE[4].text]
-    found = find_people(hub, "quay", most=5)
-    assert (len(found.people), found.total) == (5, 12)
-    assert find_people(hub, "astronaut").total == 0
-    with pytest.raises(SetupError, match="Nobody is named"):
-        find_people(hub, " ")
-
-
-def test_words_are_taken_literally(hub: HubFile) -> None:
-    relate(hub, [])
-    assert find_people(hub, "%").total == find_people(hub, "' OR 1=1 --").total == 0
-
-
-def test_a_neighbourhood_too_big_to_list_is_counted_whole(hub: HubFile) -> None:
-    relate(hub, [(0, other, 0) for other in range(1, 12)])
-    near = neighbourhood(hub, PEOPLE[0].id, 1, most_people=4, most_links=2)
-    assert near.rings == (1, 11)
-    assert [person.id for person in near.excerpt.people] == [person.id for person in PEOPLE[:4]]
-    assert (near.excerpt.people_in_all, len(near.excerpt.links), near.excerpt.links_in_all) == (12, 2, 3)
-
-
-@pytest.mark.parametrize("radius", [0, 7])
-def test_an_impossible_radius_is_refused(hub: HubFile, radius: int) -> None:
-    with pytest.raises(SetupError, match=f"radius is {radius}; give a number of ties from 1 to 6"):
-        neighbourhood(hub, PEOPLE[0].id, radius)
+    relate(hub, pairs, repeats, away)
+    graph, part = society(pairs, repeats, away), excerpt(hub)
+    assert {person.id for person in part.people} == set(graph.nx)
+    assert sorted((link.source, link.target, link.kind) for link in part.links) == sorted(graph.nx.edges(data="kind"))
+    assert (part.people_in_all, part.links_in_all) == (len(graph), len(part.links))
 
 
 def test_verdicts_in_a_circle_are_refused(hub: HubFile) -> None:
@@ -161,7 +120,7 @@ def test_a_relation_with_nobody_is_counted_and_left_out(hub: HubFile) -> None:
     relate(hub, [(0, 1, 0)])
     hub.con.execute("INSERT INTO relations VALUES (2, ?, 'nobody', 'WORK', 'boss', 1)", [PEOPLE[0].id])
     assert (len(read_ties(hub)), read_ties(hub).unplaced) == (1, 1)
-    assert neighbourhood(hub, PEOPLE[0].id).rings == (1, 1)
+    assert excerpt(hub).links_in_all == 1
 
 
 def test_whoever_was_rejected_is_left_out_with_their_ties_and_counted(hub: HubFile) -> None:
@@ -220,22 +179,19 @@ def test_the_excerpt_of_a_big_graph_is_around_the_best_connected(hub: HubFile) -
     relate(hub, [(5, other, 0) for other in (1, 3, 7)] + [(8, 9, 0)])
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
-    part = central_excerpt(hub, network, most_people=4)
+    part = central_excerpt(hub, network, most_people=4, most_links=2)
     assert {person.id for person in part.people} == {PEOPLE[n].id for n in (1, 3, 5, 7)}
-    assert (len(part.links), part.people_in_all) == (3, 12)
+    assert (len(part.links), part.links_in_all, part.people_in_all) == (2, 3, 12)
     assert len(central_excerpt(hub, network).people) == 12
 
 
-def test_people_who_were_rewritten_are_shown_and_found_by_the_ids_of_exports(hub: HubFile) -> None:
+def test_people_who_were_rewritten_are_shown_by_the_ids_of_exports(hub: HubFile) -> None:
     relate(hub, [(5, other, 0) for other in (1, 3, 7)])
     was, now = PEOPLE[5].id, "A glazier of the old quay."
     shown = Persona(now).id
     hub.con.execute("UPDATE personas SET text = ? WHERE id = ?", [now, was])
     hub.con.execute("INSERT INTO rewritten_people VALUES (?, ?)", [was, shown])
-    for wanted in (was, shown, shown[:6], "glazier"):
-        near = neighbourhood(hub, wanted)
-        assert (near.centre.id, near.rings) == (shown, (1, 3))
-        assert {link.source for link in near.excerpt.links} == {shown}
+    assert {link.source for link in excerpt(hub).links} == {shown}
     ties = read_ties(hub)
     network = Network.of_pairs(ties.people, ties.source, ties.target)
     found, labels = graph_figures(hub, ties, network)
