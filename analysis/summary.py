@@ -10,7 +10,7 @@ from ..core.errors import parameter
 from ..core.model import PROCEDURAL_NOTICE
 from ..personas.hub.queries import NEAR_DUPLICATES
 from ..personas.hub.read import DrawReport
-from .table import Queryable, visible
+from .table import Queryable
 
 #: From marker to marker in `seconds`: the time between two sessions of a resumed run is not work.
 _NUMBERS = """
@@ -150,25 +150,6 @@ class Summary:
         """Return how many calls were sent."""
         return sum(self.calls_by_outcome.values())
 
-    def as_rows(self) -> list[tuple[str, str]]:
-        """Return the label and value of the details that the lines leave out, safe to show on a terminal."""
-        rows = {
-            "settings": ", ".join(f"{name}={value}" for name, value in self.settings.items()) or "none",
-            "model": self.written_by,
-            "mind": self.mind,
-            "status": self.status if self.reason is None else f"{self.status}: {self.reason}",
-            "drawn": self.drawn,
-            "hops": f"{self.hops:,}",
-            "network": self.network,
-            "targets": self.targets,
-            "neighbours": self.unseen,
-            "near-duplicates": f"{_join_counts(self.near_duplicates)}, {self._by_words}",
-            "memory": self._memory,
-            "calls": _join_counts(self.calls_by_outcome),
-            "event hash": self.event_hash or "none yet",
-        }
-        return [(label, visible(value)) for label, value in rows.items() if value]
-
     @property
     def unit(self) -> str:
         """Return what is counted of texts: the built-in generator has no tokens, it counts words."""
@@ -253,12 +234,8 @@ class Summary:
         return f"{named}{rules} ({'not all of it by a language model' if some else 'no language model'})"
 
     @property
-    def _by_words(self) -> str:
-        # Near-duplicates are compared by their words alone, whether vectors were there or not.
-        return "by words" if self.embedding_model else "by words only (no embedding model)"
-
-    @property
-    def _memory(self) -> str:
+    def memory(self) -> str:
+        """Return how agents were reminded."""
         if self.embedding_model is None:
             return "by words only (no embedding model)"
         exceptions = (

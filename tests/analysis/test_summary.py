@@ -42,11 +42,10 @@ def test_a_run_found_running_by_nobody_was_interrupted(make_run: Any) -> None:
     [
         ("procedural", "procedural (no language model)"),
         ("openai:small", "openai:small"),
-        ("openai:\x1b[31m", r"openai:\x1b[31m"),  # it steers no terminal
     ],
 )
-def test_the_rows_name_the_model(make_run: Any, model: str, shown: str) -> None:
-    assert dict(summarise(make_run(upto="header", model=model)).as_rows())["model"] == shown
+def test_a_summary_names_the_model(make_run: Any, model: str, shown: str) -> None:
+    assert summarise(make_run(upto="header", model=model)).written_by == shown
 
 
 def test_the_lines_of_an_empty_run_say_nothing_was_counted(make_run: Any) -> None:

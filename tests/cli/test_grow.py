@@ -91,7 +91,7 @@ def test_other_settings_are_named_with_the_way_out(ask: Ask, texts: str) -> None
 
 def test_more_of_the_same_goes_on_from_what_is_there(ask: Ask, texts: str) -> None:
     ask(*GROW, texts)
-    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 2, "-v", texts)
+    said = ask("grow", "--hub", "town.duckdb", "--hops", 2, "--fan-out", 2, texts)
     assert said.code == 0
     assert "is asked for more than was grown; what is there stays" in said.out
     with open_run(Path("town.duckdb")) as run:

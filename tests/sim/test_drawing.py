@@ -45,7 +45,7 @@ def test_thirty_of_three_hundred_keep_their_ties_and_the_run_says_so(hub: Path, 
     ((drawn,),) = run.sql("SELECT drawn FROM runs").rows
     assert json.loads(drawn) == {"how": "snowball", "people": 30, "of_people": 300, "ties": 29, "of_ties": 300}
     with open_run(run.path) as stored:
-        said = dict(summarise(stored).as_rows())["drawn"]
+        said = summarise(stored).drawn
     assert said == "30 of the hub's 300 people were drawn by snowball; 29 of 300 ties remain."
     assert run.drawn == said
     assert "29 of 300 ties remain." in run._repr_html_()

@@ -146,7 +146,7 @@ def test_weights_and_targets_of_a_selection_are_in_the_run_and_its_copies(hub: P
         ("region", "south", 0.5, 0.5),
     ]
     with open_run(run.path) as reader:
-        assert dict(summarise(reader).as_rows())["targets"] == "2 shares, weighted 0.0% off at most (region north)"
+        assert summarise(reader).targets == "2 shares, weighted 0.0% off at most (region north)"
         page = render_report(reader)
     assert "<dt>targets</dt><dd><bdi>2 shares, weighted 0.0% off" in page
     assert "in anything but the shares that their selection was to meet" in page

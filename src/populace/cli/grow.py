@@ -18,7 +18,6 @@ from .options import (
     limits_of,
     sampling_options,
     shared_option,
-    verbose_option,
 )
 from .specs import Command, command
 
@@ -139,7 +138,6 @@ def _options(command: Command) -> Command:
 @sampling_options
 @key_option
 @shared_option
-@verbose_option
 def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     """Grow personas from texts, and personas around them.
 

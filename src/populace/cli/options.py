@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from populace.sim.estimate import Sampling
     from populace.sim.growth import Growth
 
-#: Whether a command shows everything, in the context's `meta`.
-VERBOSE = "populace.verbose"
-
 _LIMITS = "populace.agents.gateway.limits:Limits"
 
 _PEOPLE = (
@@ -288,9 +285,7 @@ def _shared_by_runs(command: Command, name: str) -> Command:
     )
     return society_options(
         limit_options(
-            sampling_options(
-                role_options(embedding_options(batch(estimate_options(out(shared_option(verbose_option(command)))))))
-            )
+            sampling_options(role_options(embedding_options(batch(estimate_options(out(shared_option(command)))))))
         )
     )
 
@@ -303,18 +298,6 @@ def shared_option(command: Command) -> Command:
         expose_value=False,
         callback=_share,
         help="Create files with your umask instead of mode 0600.",
-    )(command)
-
-
-def verbose_option(command: Command) -> Command:
-    """Add the option that shows everything about a job that has ended."""
-    return click.option(
-        "-v",
-        "--verbose",
-        is_flag=True,
-        expose_value=False,
-        callback=lambda context, _, is_verbose: context.meta.update({VERBOSE: is_verbose}),
-        help="Also show all settings and counts, the event hash, and example queries with results.",
     )(command)
 
 

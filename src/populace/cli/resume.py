@@ -21,7 +21,6 @@ from .options import (
     sampling_options,
     settings_of,
     shared_option,
-    verbose_option,
 )
 from .specs import command
 
@@ -46,7 +45,6 @@ FROM runs
 @click.option("--no-cache", is_flag=True, help="Go on without the cache that the run was given.")
 @click.option("--steps", type=int, default=None, help="Steps to run in all, when more are wanted than before.")
 @shared_option
-@verbose_option
 def resume(file: Path, script: Path | None, steps: int | None, no_cache: bool, **options: Any) -> None:
     """Continue a stopped or paused job.
 
@@ -205,7 +203,6 @@ def _replay_run(file: Path, out: Path | None, script: Path | None) -> None:
 @sampling_options
 @role_options
 @shared_option
-@verbose_option
 def fork(
     file: Path,
     at: int,

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import VERBOSE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -67,8 +65,6 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             measured = "; ".join(f"{name} {change}" for name, change in describe_measures(run, 2))
             lines = summary.lines(settings or {}) | ({"measured": measured} if measured else {}) | summary.spending
             _show_ending(path, lines, warnings, following)
-            if _is_verbose():
-                _show_details(summary.as_rows())
             return _SHORT if shortfall else 0
         is_short = made.has_run_short and _growth_of(run).shortfall(summary.agents)
         counts = describe_yield(run) if is_short else ""
@@ -81,8 +77,6 @@ def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | N
             own_graders_notice(run),
         )
         _show_ending(path, made.lines(settings or {}) | summary.spending, warnings, _next_for_data(path, made))
-        if _is_verbose():
-            _show_details(summary.as_rows())
         return _SHORT if made.has_run_short else 0
 
 
@@ -105,18 +99,6 @@ def _show_ending(path: Path, lines: "Mapping[str, str]", warnings: "Iterable[str
         )
 
 
-def _show_details(rows: "Iterable[tuple[str, str]]") -> None:
-    from populace.analysis.table import visible
-
-    click.echo("\nDetails")
-    for name, value in rows:
-        click.echo(_line(name, visible(value), terminal_width(), label=18))
-
-
-def _is_verbose() -> bool:
-    return bool(click.get_current_context().meta.get(VERBOSE))
-
-
 #: The export format that fits what a task makes; JSONL fits all.
 _FORMATS = {"npc": "npc-json", "conversation": "openai", "tool-use": "tools"}
 
@@ -129,9 +111,9 @@ def _next_for_data(path: Path, made: "DataSummary") -> tuple[str, ...]:
     return (f"populace report {file}", f"populace export {file} {target}{f' --format {form}' if form else ''}")
 
 
-def _line(name: str, value: str, width: int, *, label: int = 10) -> str:
+def _line(name: str, value: str, width: int) -> str:
     """Format a line of a summary; what is longer than the terminal continues below its beginning."""
-    lead = f"  {name:<{label}} "
+    lead = f"  {name:<10} "
     if len(lead) + len(value) <= width or " " not in value:
         return lead + value
     return textwrap.fill(
@@ -152,8 +134,6 @@ def _show_growth(run: "RunReader", path: Path) -> int:
     following = (f"populace make instruction --hub {hub} --n 10", f"populace run village --hub {hub} --agents 30")
     counts = describe_yield(run)
     _show_ending(path, grown.lines | ({"yield": counts} if counts else {}) | summary.spending, warnings, following)
-    if _is_verbose():
-        _show_details(summary.as_rows())
     return _SHORT if shortfall else 0
 
 
