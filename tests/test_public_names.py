@@ -28,8 +28,8 @@ PROMISED = {
         Acquaintance Excerpt GraphFigures Link NetworkShape Ties central_excerpt graph_figures read_ties
     """,
     "personas.selection": """
-        Breakdown Diversity KeptSelection Marginals Quota Report Selection SelectionSpec Share check_output
-        drop_selection list_selections parse_quota read_marginals select write_selection
+        Breakdown Diversity Marginals Quota Report Selection SelectionSpec Share check_output
+        drop_selection parse_quota read_marginals select write_selection
     """,
     "agents": """
         Action ActionEffects Check CheckContext CheckOutcome CheckResult Decision Deed

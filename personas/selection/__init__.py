@@ -1,12 +1,11 @@
 """Choosing people from a hub: by a condition, at random, in proportion, equally, by quota, to targets, or diverse."""
 
-from .selection import KeptSelection, Selection, check_output, drop_selection, list_selections, select, write_selection
+from .selection import Selection, check_output, drop_selection, select, write_selection
 from .spec import Breakdown, Diversity, Marginals, Quota, Report, SelectionSpec, Share, parse_quota, read_marginals
 
 __all__ = [
     "Breakdown",
     "Diversity",
-    "KeptSelection",
     "Marginals",
     "Quota",
     "Report",
@@ -15,7 +14,6 @@ __all__ = [
     "Share",
     "check_output",
     "drop_selection",
-    "list_selections",
     "parse_quota",
     "read_marginals",
     "select",

@@ -433,21 +433,6 @@ _STATE = f"""
 """  # noqa: S608 - our own words
 
 
-@dataclass(frozen=True, slots=True)
-class KeptSelection:
-    """A selection that a hub keeps."""
-
-    name: str
-    people: int
-    rule: str
-    diverse: bool
-    condition: str | None
-    seed: int
-    made_at: datetime
-    #: Whether the hub is as it was then, so that the same spec gives the same people.
-    is_current: bool
-
-
 def check_name(hub: HubFile, name: str) -> None:
     """Raise `SetupError` when a selection cannot be kept under that name in this hub."""
     hub.check_writable("a selection is a row in it")
@@ -455,7 +440,7 @@ def check_name(hub: HubFile, name: str) -> None:
         raise SetupError(
             f"A selection cannot be called {name!r}: take a letter, then letters, digits and _, at most 63 in all."
         )
-    if any(kept.name.lower() == name.lower() for kept in list_selections(hub)):
+    if hub.con.execute("SELECT 1 FROM selections WHERE lower(name) = lower(?)", [name]).fetchall():
         raise SetupError(
             f"There is a selection {name!r} already; drop it with `populace hub sample --drop {name}`, "
             "or take another name."
@@ -499,17 +484,6 @@ def chosen_columns(con: duckdb.DuckDBPyConnection, chosen: str) -> str:
     shown = ", ".join(f"{column.sql} AS {quote_name(_shown_as(column))}" for column in columns)
     joined = f"{chosen} AS s JOIN personas AS p ON p.id = s.persona {joins_for(columns, within=within)}"
     return f"SELECT s.ordinal AS place, s.weight, {shown} FROM {joined}"  # noqa: S608 - names are quoted
-
-
-def list_selections(hub: HubFile) -> list[KeptSelection]:
-    """List every selection that the hub keeps, the oldest first."""
-    found = hub.con.execute(
-        "SELECT name, people, rule, diverse, condition, seed, made_at, "
-        "(hub_people, hub_last, hub_left_out, hub_profiles) IS NOT DISTINCT FROM (?, ?, ?, ?) "
-        "FROM selections ORDER BY made_at, name",
-        _read_state(hub.con),
-    ).fetchall()
-    return [KeptSelection(*row) for row in found]
 
 
 def drop_selection(hub: HubFile, name: str) -> None:

@@ -160,7 +160,6 @@ def test_people_of_a_hub_can_be_what_growth_begins_with(ask: Ask, texts: str) ->
         (("--fan-out", "3,x"), "--fan-out takes a number or one a hop, as 5,3,2, but '3,x' was given"),
         (("--kinds", "kinship,envy"), "There is no kind of relations 'envy'; there are kinship, friendship"),
         (("--limit", 0), "at least 1"),
-        (("--engine", "cloud"), "'--engine': 'cloud' is not 'local'"),
         (("nowhere.txt",), "nowhere.txt"),
         (("texts.jsonl", "--column", "story"), "has no column 'story' but 'body'"),
         (("-", "--people", "town.duckdb"), "leave one out"),

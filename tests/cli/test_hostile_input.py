@@ -133,8 +133,7 @@ def test_where_no_file_can_be_nothing_is_written(ask: Ask, folder: Path, places:
     ("command", "words"),
     [
         ("resume run.duckdb --cache c --no-cache", ("--cache and --no-cache",)),
-        ("hub sample hub.duckdb --list --n 3", ("--list goes with no other option",)),
-        ("hub sample hub.duckdb --drop x --list", ("--drop goes with no other option",)),
+        ("hub sample hub.duckdb --drop x --n 3", ("--drop goes with no other option",)),
         ("run village --out o --base-url http://127.0.0.1:9/v1", ("procedural", "127.0.0.1:9", "--model")),
         ("run village --out o --embeddings-url http://127.0.0.1:9/v1", ("--embeddings-url", "add --embeddings")),
         ("run village --out o --model openai:x --base-url @", ("A base URL is empty",)),

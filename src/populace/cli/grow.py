@@ -111,13 +111,6 @@ _MODEL = (
         show_default=True,
         help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.",
     ),
-    click.option(
-        "--engine",
-        type=click.Choice(["local"]),
-        default="local",
-        show_default=True,
-        help="Where the work is done: in this process.",
-    ),
     click.option("--batch", is_flag=True, help="Send requests through the endpoint's batches."),
     estimate_options,
 )

@@ -40,28 +40,22 @@ _MOST_ROWS = 40
 @click.option("--with-duplicates", is_flag=True, help="Near-duplicates may be chosen too.")
 @click.option("--allow-fewer", is_flag=True, help="Take what there is where there are not enough.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-@click.option("--list", "listed", is_flag=True, help="List the selections that the hub keeps.")
 @click.option("--drop", metavar="NAME", help="Forget a selection; its people stay in the hub.")
-def sample(
-    hub: Path, listed: bool, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any
-) -> None:
+def sample(hub: Path, drop: str | None, out: Path | None, as_json: bool, timeout: float, **options: Any) -> None:
     """Sample personas by condition, quota or diversity.
 
-    The result says how well the sample meets the specification.
+    The result says how well the sample meets the specification. The table `selections` has those that are kept.
     """
     from populace.core.query import QueryLimit
     from populace.personas.hub import open_hub
     from populace.personas.selection import check_output, drop_selection, write_selection
     from populace.personas.selection import select as choose
 
-    _check_alone(listed=listed, drop=drop)
     if drop is not None:
+        _check_alone()
         with open_hub(hub, write=True) as file:
             drop_selection(file, drop)
         click.echo(f"Dropped {drop}.")
-        return
-    if listed:
-        _list_kept(hub)
         return
     spec = _make_spec(options)
     limit = QueryLimit.given(timeout, has_own_process=True)
@@ -75,14 +69,12 @@ def sample(
     click.echo(selection.report.to_json() if as_json else _describe_report(selection, out), nl=as_json)
 
 
-def _check_alone(*, listed: bool, drop: str | None) -> None:
-    """Listing and dropping choose nobody, so that what says whom to choose would be passed over."""
+def _check_alone() -> None:
+    """Dropping chooses nobody, so that what says whom to choose would be passed over."""
     asked = click.get_current_context()
     given = [name for name in asked.params if asked.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if (listed or drop is not None) and len(given) > 2:
-        raise click.UsageError(
-            f"{'--drop' if drop is not None else '--list'} goes with no other option; give it alone."
-        )
+    if len(given) > 2:
+        raise click.UsageError("--drop goes with no other option; give it alone.")
 
 
 def _make_spec(options: dict[str, Any]) -> "SelectionSpec":
@@ -105,29 +97,6 @@ def _split_columns(option: str, given: str) -> tuple[str, ...]:
     if not all(names):
         raise SetupError(f"--{option} is {given!r}; write the names of columns with commas between them.")
     return names
-
-
-def _list_kept(hub: Path) -> None:
-    from populace.personas.hub import open_hub
-    from populace.personas.selection import list_selections
-
-    with open_hub(hub) as file:
-        kept = list_selections(file)
-    columns = ("name", "people", "rule", "diverse", "where", "seed", "made (UTC)", "hub since")
-    rows = [
-        (
-            k.name,
-            k.people,
-            k.rule,
-            k.diverse,
-            k.condition,
-            k.seed,
-            f"{k.made_at:%Y-%m-%d %H:%M}",
-            "the same" if k.is_current else "has changed",
-        )
-        for k in kept
-    ]
-    click.echo(_show_table(columns, rows) if rows else f"{hub} keeps no selections.\n", nl=False)
 
 
 def _describe_report(selection: "Selection", out: Path | None) -> str:

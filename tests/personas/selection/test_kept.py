@@ -8,7 +8,7 @@ import pytest
 
 from populace.core.errors import SetupError, SourceError
 from populace.personas.hub import HubFile, open_hub, read_hub
-from populace.personas.selection import SelectionSpec, drop_selection, list_selections, select, write_selection
+from populace.personas.selection import SelectionSpec, drop_selection, select, write_selection
 
 
 def test_a_kept_selection_is_a_view_with_profiles(town: HubFile) -> None:
@@ -34,17 +34,10 @@ def test_the_stored_wish_makes_the_same_selection_again(town: HubFile) -> None:
     assert select(town, SelectionSpec.model_validate_json(stored)).ids == ids
 
 
-def test_a_selection_says_when_the_hub_has_changed_since(town: HubFile) -> None:
-    select(town, SelectionSpec(n=9, name="nine"))
-    assert [kept.is_current for kept in list_selections(town)] == [True]
-    town.con.execute("DELETE FROM profiles WHERE region = 'east'")
-    assert [kept.is_current for kept in list_selections(town)] == [False]
-
-
 def test_dropping_a_selection_drops_its_view_and_nobody_from_the_hub(town: HubFile) -> None:
     select(town, SelectionSpec(n=9, name="nine"))
     drop_selection(town, "nine")
-    assert list_selections(town) == []
+    assert town.con.execute("FROM selections").fetchall() == []
     assert town.con.execute("SELECT count(*) FROM personas").fetchall() == [(240,)]
     assert town.con.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'nine'").fetchall() == [(0,)]
 
