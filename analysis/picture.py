@@ -16,7 +16,7 @@ from ..core.arrow import Floats
 from ..personas.network import Acquaintance, Excerpt, Link
 from ..personas.persona import RelationKind
 from .page import clip, markup, short_label, write_picture_file
-from .plot import text_width
+from .plot import COLOURS, text_width
 
 type Point = tuple[float, float]
 type Points = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -28,12 +28,12 @@ _PART_GAP = 0.9
 _CROWD = 60
 
 
-def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Point]:
-    """A position for each node; the same graph and seed give the same picture."""
+def lay_out(graph: "nx.Graph[str]") -> dict[str, Point]:
+    """Return a position for each node, the same for the same graph; x and y are in no unit."""
     parts = sorted(nx.connected_components(graph), key=len, reverse=True)
     order = {node: place for place, node in enumerate(graph)}
     named = [sorted(part, key=order.__getitem__) for part in parts]
-    drawn = [_draw_part(graph.subgraph(part), part, seed) for part in named]
+    drawn = [_draw_part(graph.subgraph(part), part) for part in named]
     radii = np.array([np.hypot(*points.T).max() for points in drawn] or [0.0])
     nodes = [node for part in named for node in part]
     packed = [points + centre for points, centre in zip(drawn, _pack_circles(radii + _PART_GAP), strict=False)]
@@ -43,7 +43,7 @@ def lay_out(graph: "nx.Graph[str]", seed: int = 1) -> dict[str, Point]:
     return {node: (round(float(x), 2), round(float(y), 2)) for node, (x, y) in zip(nodes, placed, strict=True)}
 
 
-def _draw_part(part: Any, nodes: list[str], seed: int) -> Points:
+def _draw_part(part: Any, nodes: list[str]) -> Points:
     # A subgraph view iterates in no fixed order, and the layouts start from the order of the nodes.
     ordered = nx.Graph()
     ordered.add_nodes_from(nodes)
@@ -51,7 +51,7 @@ def _draw_part(part: Any, nodes: list[str], seed: int) -> Points:
     if len(nodes) <= STRESS_AT_MOST:
         placed = nx.kamada_kawai_layout(ordered)
     else:
-        placed = nx.spring_layout(ordered, seed=seed, iterations=40, method="force", k=1.6 / len(nodes) ** 0.5)
+        placed = nx.spring_layout(ordered, seed=1, iterations=40, method="force", k=1.6 / len(nodes) ** 0.5)
     points = np.array([placed[node] for node in nodes], dtype=np.float64)
     points -= points.mean(axis=0)
     reach = np.hypot(*points.T).max()
@@ -75,27 +75,8 @@ def _pack_circles(radii: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> Poin
     return centres
 
 
-type Spots = Mapping[str, tuple[float, float]]
-
 #: The layout's unit, about the distance of neighbours, is at most this part of the width.
 _CLOSEST = 1 / 7
-
-
-@dataclass(frozen=True, slots=True)
-class Canvas:
-    """Positions in a picture of `width`, and the height that they take."""
-
-    at: Spots
-    width: float
-    height: float
-
-
-def spots(excerpt: Excerpt) -> Spots:
-    """A position for each person, the same for the same excerpt; x and y are in no unit."""
-    graph: nx.Graph[str] = nx.Graph()
-    graph.add_nodes_from(person.id for person in excerpt.people)
-    graph.add_edges_from((link.source, link.target) for link in excerpt.links)
-    return lay_out(graph)
 
 
 def _spread_crowd(points: Floats) -> Floats:
@@ -110,19 +91,17 @@ def _spread_crowd(points: Floats) -> Floats:
     return moved
 
 
-def fitted(at: Spots, *, width: float, margin: float) -> Canvas:
-    """The positions in a picture of this width, as high as so many people need."""
+def fit_points(at: Mapping[str, Point], *, width: float, margin: float) -> tuple[dict[str, Point], float]:
+    """Return the positions in a picture of this width, and its height: as high as so many people need."""
     most = width * min(1.05, 0.42 + 0.05 * sqrt(len(at)))
     points = np.array(list(at.values()), np.float64).reshape(-1, 2)
     if not len(points):
-        return Canvas({}, width, 4 * margin)
+        return {}, 4 * margin
     low, span = points.min(axis=0), np.maximum(np.ptp(points, axis=0), 1e-9)
     scale = float(min((width - 2 * margin) / span[0], (most - 2 * margin) / span[1], _CLOSEST * width))
     height = max(scale * span[1] + 2 * margin, width / 4)
-    places = (points - low - span / 2) * scale + (width / 2, height / 2)
-    return Canvas(
-        {person: (round(x, 1), round(y, 1)) for person, (x, y) in zip(at, places.tolist(), strict=True)}, width, height
-    )
+    places = ((points - low - span / 2) * scale + (width / 2, height / 2)).round(1)
+    return dict(zip(at, map(tuple, places.tolist()), strict=True)), height
 
 
 _LABEL_GAP = 4.0
@@ -159,31 +138,30 @@ class Box:
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
+    def holds(self, other: "Box") -> bool:
+        """Whether the other lies within this one."""
+        return (
+            self.left <= other.left and other.right <= self.right and self.top <= other.top
+            and other.bottom <= self.bottom
+        )  # fmt: skip
 
-@dataclass(frozen=True, slots=True)
-class PlacedLabel:
-    """A name that has found its room, and the place of the person in the list it was given."""
 
-    person: int
-    box: Box
+def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> dict[int, Box]:
+    """Place names of the first people, then of as many as fit within `frame`: the most important come first.
 
-
-def place_labels(dots: Sequence[Dot], frame: Box, size: float) -> list[PlacedLabel]:
-    """Names of the first people, then of as many as fit within `frame` beside those: the most important come first.
-
-    Each is above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden.
+    Each is above, below or beside its own dot, where it hides no other; of the first ten a few may be hidden. Return
+    the room of each name by the place of its dot.
     """
     most = (frame.right - frame.left) * (frame.bottom - frame.top) / (_ROOM * size**2)
     circles = np.array([(dot.x, dot.y, dot.radius) for dot in dots], np.float64).reshape(-1, 3)
-    placed: list[PlacedLabel] = []
+    placed: dict[int, Box] = {}
     for person, dot in enumerate(dots):
         if len(placed) >= most:
             break
-        room = [box for box in (_fit_box(box, frame) for box in _iter_boxes(dot, size)) if box is not None]
-        free = [box for box in room if not any(box.meets(label.box) for label in placed)]
+        free = [box for box in _iter_boxes(dot, size) if frame.holds(box) and not any(map(box.meets, placed.values()))]
         hidden = [_count_hidden(circles, box) for box in free]
         if free and min(hidden) <= (_HIDDEN if person < _FIRST else 0):
-            placed.append(PlacedLabel(person, free[hidden.index(min(hidden))]))
+            placed[person] = free[hidden.index(min(hidden))]
     return placed
 
 
@@ -203,15 +181,6 @@ def _iter_boxes(dot: Dot, size: float) -> Iterator[Box]:
         (dot.x - width, dot.y + away),
     ):
         yield Box(left, top, left + width, top + height)
-
-
-def _fit_box(box: Box, frame: Box) -> Box | None:
-    """The box moved sideways into the frame by less than half of itself; None where that is not enough."""
-    shift = max(0.0, frame.left - box.left) - max(0.0, box.right - frame.right)
-    if abs(shift) > (box.right - box.left) / 2 or box.top < frame.top or box.bottom > frame.bottom:
-        return None
-    moved = Box(box.left + shift, box.top, box.right + shift, box.bottom)
-    return moved if moved.left >= frame.left and moved.right <= frame.right else None
 
 
 def _count_hidden(circles: Floats, box: Box) -> float:
@@ -243,29 +212,20 @@ _COMMUNITIES = 8
 _HOPS = 6
 #: Colours are written out, as programs other than browsers know no variables: of type, of the ground, of what matters
 #: less, of communities and kinds of relations, and of hops.
-_INK, _SURFACE, _SOFT = "#1d2126", "#ffffff", "#66707c"
-_HUES = (
-    "#2f63c0", "#b85c00", "#26803c", "#b7382f", "#7547ad", "#83562a", "#b83a86", "#0b7f82", "#6f7010", "#8b929b",
-)  # fmt: skip
-_SHADES = ("#0d2138", "#193f6b", "#285f9b", "#4380bf", "#679fd4", "#8dbae3", "#b0d0ee")
+_INK, _SURFACE, _SOFT = COLOURS["ink"], COLOURS["surface"], COLOURS["c9"]
+_HUES, _SHADES = ([COLOURS[f"{tone}{n}"] for n in range(many)] for tone, many in (("c", 10), ("s", 7)))
 #: The colour of people outside the communities that have one.
 _OTHERS = _HUES[9]
-#: What a page uses instead of each in dark mode.
-_DARK = {
-    **dict(zip((_INK, _SURFACE, _SOFT), ("#e9e7e2", "#1d2126", "#a5adb8"), strict=True)),
-    **dict(zip(_HUES, (
-        "#7ba6f5", "#f0a050", "#6fc482", "#f08a80", "#bb9bf0", "#cba175", "#ee8fc8", "#4fc7c7", "#c5c154", "#7f8894",
-    ), strict=True)),
-    **dict(zip(_SHADES, ("#f2f7fd", "#cfe2f5", "#a9c9ea", "#82afdc", "#6094ca", "#467ab1", "#375f8b"), strict=True)),
-}  # fmt: skip
 
 
-def dark_style() -> str:
-    """Return the style rules by which a page shows light-coloured pictures on dark ground; separate files have none."""
+def page_style() -> str:
+    """Return the style rules by which a page shows pictures in its own colours; separate files have none."""
     rules = (
-        f'svg [{paint}="{light}"]{{{paint}:{dark}}}' for light, dark in _DARK.items() for paint in ("fill", "stroke")
+        f'svg [{paint}="{light}"]{{{paint}:var(--{tone})}}'
+        for tone, light in COLOURS.items()
+        for paint in ("fill", "stroke")
     )
-    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+    return "".join(rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +361,10 @@ class Drawing:
     ) -> None:
         self._excerpt, self._note, self._more = excerpt, note, more or {}
         self.ties = _count_neighbours(excerpt)
-        self._spots = spots(excerpt)
+        graph: nx.Graph[str] = nx.Graph()
+        graph.add_nodes_from(person.id for person in excerpt.people)
+        graph.add_edges_from((link.source, link.target) for link in excerpt.links)
+        self._spots = lay_out(graph)
         self._colours = _by_hop(excerpt) if communities is None else _by_community(excerpt, communities, self.ties)
         self._names = {person.id: name_of(person.text) for person in excerpt.people}
 
@@ -424,18 +387,18 @@ class Drawing:
 
         Widths are in the units of its type of size 13.
         """
-        stage = fitted(self._spots, width=width, margin=_MARGIN)
+        at, stage = fit_points(self._spots, width=width, margin=_MARGIN)
         shrunk = self._scale_marks(width)
         below = [*notes(self._drawn, width), *notes(self._note, width)]
-        legend, height = draw_legend([*self._make_legends(shrunk), *below], width=width, top=stage.height)
+        legend, height = draw_legend([*self._make_legends(shrunk), *below], width=width, top=stage)
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
             f"<title>{self.caption}</title>",
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="{_SURFACE}"/>',
             f'<g font-family="system-ui, sans-serif" font-size="{SIZE:g}" fill="{_INK}">',
-            *self._draw_lines(stage.at, shrunk),
-            *self._draw_dots(stage.at, shrunk),
-            *self._draw_labels(stage, shrunk),
+            *self._draw_lines(at, shrunk),
+            *self._draw_dots(at, shrunk),
+            *self._draw_labels(at, Box(_EDGE, _EDGE, width - _EDGE, stage), shrunk),
             *legend,
             "</g></svg>",
         ])  # fmt: skip
@@ -444,7 +407,7 @@ class Drawing:
         crowd = min(1.0, sqrt(100 / max(1, len(self._excerpt.people))))
         return max(0.3, min(1.0, sqrt(width / 1_000)) * max(0.45, crowd))
 
-    def _draw_lines(self, at: Spots, shrunk: float) -> Iterator[str]:
+    def _draw_lines(self, at: Mapping[str, Point], shrunk: float) -> Iterator[str]:
         beside: dict[tuple[str, ...], list[Link]] = defaultdict(list)
         for link in self._iter_distinct():
             beside[tuple(sorted((link.source, link.target)))].append(link)
@@ -461,7 +424,7 @@ class Drawing:
                 seen.add(key)
                 yield link
 
-    def _draw_line(self, link: Link, at: Spots, shrunk: float, aside: float) -> str:
+    def _draw_line(self, link: Link, at: Mapping[str, Point], shrunk: float, aside: float) -> str:
         (x1, y1), (x2, y2) = at[link.source], at[link.target]
         length = hypot(x2 - x1, y2 - y1) or 1.0
         across = ((y1 - y2) / length, (x2 - x1) / length)
@@ -489,7 +452,7 @@ class Drawing:
     def _dot_radius(self, ties: int, shrunk: float) -> float:
         return round(shrunk * (5 + 2.2 * sqrt(min(ties, _LARGEST))), 1)
 
-    def _draw_dots(self, at: Spots, shrunk: float) -> Iterator[str]:
+    def _draw_dots(self, at: Mapping[str, Point], shrunk: float) -> Iterator[str]:
         # The small ones last, or the large ones hide them.
         for person in sorted(self._excerpt.people, key=lambda p: -self.ties[p.id]):
             x, y = at[person.id]
@@ -500,13 +463,12 @@ class Drawing:
                 f"<title>{markup(words)}</title></circle>"
             )
 
-    def _draw_labels(self, stage: Canvas, shrunk: float) -> Iterator[str]:
+    def _draw_labels(self, at: Mapping[str, Point], frame: Box, shrunk: float) -> Iterator[str]:
         people = sorted(self._excerpt.people, key=lambda p: -self.ties[p.id])
-        dots = [Dot(*stage.at[p.id], self._dot_radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
-        frame = Box(_EDGE, _EDGE, stage.width - _EDGE, stage.height)
-        for label in place_labels(dots, frame, SIZE):
-            x, y = (label.box.left + label.box.right) / 2, label.box.bottom - 0.32 * SIZE
-            name = markup(dots[label.person].name)
+        dots = [Dot(*at[p.id], self._dot_radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
+        for person, box in place_labels(dots, frame, SIZE).items():
+            x, y = (box.left + box.right) / 2, box.bottom - 0.32 * SIZE
+            name = markup(dots[person].name)
             # The ground around a name is a text of its own: not every program paints the outline first.
             yield f'<text aria-hidden="true" x="{x:.1f}" y="{y:.1f}" text-anchor="middle"{_GROUND}>{name}</text>'
             yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>'

@@ -23,6 +23,8 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "ink": "#1d2126", "muted": "#5b6470", "line": "#dddcd6", "surface": "#ffffff",
         "c0": "#2f63c0", "c1": "#b85c00", "c2": "#26803c", "c3": "#b7382f", "c4": "#7547ad",
         "c5": "#83562a", "c6": "#b83a86", "c7": "#0b7f82", "c8": "#6f7010", "c9": "#66707c",
+        "s0": "#0d2138", "s1": "#193f6b", "s2": "#285f9b", "s3": "#4380bf", "s4": "#679fd4", "s5": "#8dbae3",
+        "s6": "#b0d0ee",
     }
 )  # fmt: skip
 #: Symbols as corners around (0, 0), of radius 1.

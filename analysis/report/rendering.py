@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from ...core.text import legible
 from ..page import clip, short_label
-from ..picture import dark_style
+from ..picture import page_style
 from ..plot import COLOURS, PATTERNS, format_number
 
 _TEMPLATES = files(__package__).joinpath("templates")
@@ -23,7 +23,7 @@ def render(template: str, *, more_script: str = "", **context: object) -> str:
     """The page of a template that extends `base.html.j2`. Texts are escaped, and shown where markup forbids them."""
     code = _read_template("report.js") + (_read_template(more_script) if more_script else "")
     script = Markup(code)  # noqa: S704 - our own files, no text of the run
-    style = Markup(_read_template("style.css") + dark_style())  # noqa: S704 - likewise
+    style = Markup(_read_template("style.css") + page_style())  # noqa: S704 - likewise
     own = {"style": style, "patterns": PATTERNS, "surface": COLOURS["surface"]}
     return (
         _make_environment()

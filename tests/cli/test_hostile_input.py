@@ -140,7 +140,7 @@ def test_where_no_file_can_be_nothing_is_written(ask: Ask, folder: Path, places:
         ("grow @ --hub new.duckdb", ("A source is ''",)),
         ("hub import - --hub new.duckdb", ("Standard input (-) is not read here",)),
         ("hub dedup hub.duckdb --threshold nan", ("'--threshold'", "nan is no number")),
-        ("check endpoint --timeout nan", ("'--timeout'", "nan is no number")),
+        ("check endpoint --model openai:x --timeout nan", ("'--timeout'", "nan is no number")),
         ("hub enrich hub.duckdb --n 99999999999999999999", ("'--n'", "is out of range")),
         ("fork run.duckdb --at 0 --out o --steps 99999999999999999999", ("'--steps'", "is out of range")),
         ("hub info @", ("is a folder",)),

@@ -34,7 +34,7 @@ check.add_command(replay)
 check.add_command(drift)
 
 
-@check.command("endpoint")
+@check.command("endpoint", cls=PanelCommand)
 @click.option("--model", required=True, help="The model to check: openai:NAME, or gguf:PATH.")
 @click.option("--base-url", multiple=True, help="Endpoint; may be given again.  [default: OPENAI_BASE_URL]")
 @click.option("--embeddings", metavar="MODEL", help="An embedding model to try at the same endpoint.")
@@ -107,7 +107,7 @@ def _conclude(console: "Console", examination: "Examination") -> None:
     console.print(f"  {verdict}. For this {cost}{tokens}.", markup=False, style="bold")
 
 
-@check.command("model")
+@check.command("model", cls=PanelCommand)
 @click.option("--model", required=True, help="openai:NAME, gguf:PATH or procedural.")
 @click.option("--base-url", multiple=True, help="The endpoint; may be given again.  [default: OPENAI_BASE_URL]")
 @click.option("--calls", type=click.IntRange(10, 200), default=100, show_default=True, help="Maximum model calls.")
@@ -155,7 +155,7 @@ def check_model(
     click.echo(describe_panel(handle, measured), err=as_json)
 
 
-@check.command("engine")
+@check.command("engine", cls=PanelCommand)
 @click.option("--law", "laws", multiple=True, metavar="NAME", help="A law; may be given again.  [default: all]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
 @click.option(

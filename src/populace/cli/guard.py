@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from shlex import quote
-from typing import Any
 
 import click
 
@@ -30,7 +29,6 @@ def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: 
     from populace.core.errors import name_parameters
 
     _write_whatever_comes()
-    bound_numbers(command)
     try:
         with name_parameters(option):
             ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
@@ -129,41 +127,16 @@ _OPTIONS = {
 _LARGEST = (1 << 63) - 1
 
 
-class _Integer(click.types.IntParamType):
-    """A whole number that a database can hold."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if abs(number) > _LARGEST:
-            self.fail(f"{number} is out of range, which is from -{_LARGEST} to {_LARGEST}.", param, ctx)
-        return number
-
-
-class _IntegerRange(_Integer, click.IntRange):
-    """A whole number within its range, which a database can hold."""
-
-
-class _Float(click.FloatRange):
-    """A number within its range."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        number = super().convert(value, param, ctx)
-        if math.isnan(number):  # which is neither below nor above any bound
-            self.fail("nan is no number.", param, ctx)
-        return number
-
-
-def bound_numbers(command: click.Command) -> None:
-    """Let the numbers of a command be those that a database can hold."""
-    for param in command.params:
-        if param.type is click.INT:
-            param.type = _Integer()
-        elif type(ints := param.type) is click.IntRange:
-            param.type = _IntegerRange(ints.min, ints.max, ints.min_open, ints.max_open, ints.clamp)
-        elif type(floats := param.type) is click.FloatRange:
-            param.type = _Float(floats.min, floats.max, floats.min_open, floats.max_open, floats.clamp)
-    for one in command.commands.values() if isinstance(command, click.Group) else ():
-        bound_numbers(one)
+def check_numbers(ctx: click.Context) -> None:
+    """Raise `BadParameter` for a number that no database can hold."""
+    for param in ctx.command.params:
+        given = ctx.params.get(param.name or "")
+        for number in given if isinstance(given, tuple) else (given,):
+            if isinstance(number, int) and abs(number) > _LARGEST:
+                said = f"{number} is out of range, which is from -{_LARGEST} to {_LARGEST}."
+                raise click.BadParameter(said, ctx, param)
+            if isinstance(number, float) and math.isnan(number):  # which is neither below nor above any bound
+                raise click.BadParameter("nan is no number.", ctx, param)
 
 
 def _write_whatever_comes() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 import click
 
-from .guard import bound_numbers
+from .guard import check_numbers
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -56,8 +56,12 @@ class PanelCommand(click.Command):
         if any(isinstance(param, SpecOptions) for param in self.params):
             parts = (list(param) if isinstance(param, SpecOptions) else [param] for param in self.params)
             self.params = [param for part in parts for param in part]
-            bound_numbers(self)
         return super().get_params(ctx)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, once its numbers are known to be some."""
+        check_numbers(ctx)
+        return super().invoke(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a panel for each group of options."""

@@ -23,9 +23,9 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdError, ZstdFile
+    from compression import zstd
 else:
-    from backports.zstd import ZstdError, ZstdFile
+    from backports import zstd
 
 _PRIVATE, _OTHERS = 0o600, 0o077
 #: Parts made on another machine are left alone, because it is unknown whether their process is alive.
@@ -208,7 +208,7 @@ COMPRESSIONS: Mapping[str, Compression] = {
     ".zst": Compression.ZSTD,
 }
 #: Errors raised by reading a damaged file.
-DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, ZstdError)
+DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 _MAGIC = {
     b"\x1f\x8b": Compression.GZIP,
@@ -217,6 +217,12 @@ _MAGIC = {
     b"\x28\xb5\x2f\xfd": Compression.ZSTD,
 }
 _LONGEST_MAGIC = 6
+_OPENERS: Mapping[Compression, Any] = {
+    Compression.GZIP: gzip.open,
+    Compression.BZIP2: bz2.open,
+    Compression.XZ: lzma.open,
+    Compression.ZSTD: zstd.open,
+}
 
 
 def compression_of(path: PurePath) -> Compression | None:
@@ -241,17 +247,7 @@ def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -
 
     Reading may raise the errors in `DAMAGE`.
     """
-    match packing:
-        case Compression.GZIP:
-            return stack.enter_context(gzip.GzipFile(fileobj=raw))
-        case Compression.BZIP2:
-            return stack.enter_context(bz2.BZ2File(raw))
-        case Compression.XZ:
-            return stack.enter_context(lzma.LZMAFile(raw))
-        case Compression.ZSTD:
-            return stack.enter_context(ZstdFile(raw))
-        case None:
-            return raw
+    return raw if packing is None else stack.enter_context(_OPENERS[packing](raw, "rb"))
 
 
 @contextmanager
@@ -259,15 +255,8 @@ def open_compressed(path: Path, packing: Compression | None) -> Iterator[Any]:
     """Open the file at `path` for writing bytes that are compressed on the way."""
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("wb"))
-        match packing:
-            case Compression.GZIP:
-                # Without name and time, equal bytes make equal files.
-                yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
-            case Compression.BZIP2:
-                yield stack.enter_context(bz2.BZ2File(raw, "wb"))
-            case Compression.XZ:
-                yield stack.enter_context(lzma.LZMAFile(raw, "wb"))
-            case Compression.ZSTD:
-                yield stack.enter_context(ZstdFile(raw, "wb"))
-            case None:
-                yield raw
+        if packing is Compression.GZIP:
+            # Without name and time, equal bytes make equal files.
+            yield stack.enter_context(gzip.GzipFile("", "wb", 6, raw, mtime=0))
+        else:
+            yield raw if packing is None else stack.enter_context(_OPENERS[packing](raw, "wb"))
