@@ -135,7 +135,6 @@ _LETTERS = re.compile(r"[^\W_]+")
 _TITLES = frozenset(
     ("mr", "mrs", "ms", "mx", "dr", "prof", "sir", "jr", "sr", "phd", "md", "herr", "frau", "ii", "iii", "iv")
 )
-_PLACE = re.compile(r"/\d+(?=/|$)")
 _WORDS_OF_A_TERM = 5
 
 
@@ -147,11 +146,6 @@ def is_empty(value: str) -> bool:
 def column_of(path: tuple[str, ...]) -> tuple[str, ...]:
     """Return the column of a value: its path, with `*` for places in lists."""
     return tuple("*" if part.isdecimal() else part for part in path)
-
-
-def column_in_all(named: str) -> str:
-    """Return the column that a pointer names, with `*` for places in lists."""
-    return _PLACE.sub("/*", named)
 
 
 def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:

@@ -29,7 +29,7 @@ def give(folder: Path, ask: Ask) -> Give:
 def test_it_says_what_came_of_it_and_that_no_language_model_was_asked(give: Give) -> None:
     said = give("--wiki")
     assert (said.code, said.complaint) == (0, "")
-    assert f"profiles           {PEOPLE} of {PEOPLE}\n" in said.out
+    assert f"profiles        {PEOPLE} of {PEOPLE}\n" in said.out
     assert f"biographies        {PEOPLE} of {PEOPLE}\n" in said.out
     assert "inconsistencies    0 biographies sent back\n" in said.out
     assert "job                1\n" in said.out

@@ -39,23 +39,26 @@ def town(ask: Ask, persona_file: Path) -> str:
 def test_an_import_says_what_it_read_and_what_it_left_out(ask: Ask, persona_file: Path) -> None:
     said = ask("hub", "import", persona_file, "--hub", "town.duckdb")
     assert said.out == (
-        "persona.jsonl is read as personahub: text from 'persona'.\n"
-        "4 rows: 3 new people, and 1 whose text was there already.\n"
-        "Left out: 1 because the line is not JSON (line or row 5).\n"
+        "persona.jsonl\n"
+        "  read as              personahub: text from 'persona'\n"
+        "  rows                 4\n"
+        "  new people           3\n"
+        "  people already there 1\n"
+        "  left out             1 because the line is not JSON (line or row 5)\n"
     )
     assert said.complaint.startswith("No licence is stated of 3 of these people; if you know it, import the file again")
 
 
 def test_a_second_import_of_the_same_file_does_nothing(ask: Ask, town: str, persona_file: Path) -> None:
     said = ask("hub", "import", persona_file, "--hub", town, "--licence", "CC-BY-4.0")
-    assert said.out == "persona.jsonl was imported before, in the same way: nothing was done.\n"
+    assert said.out == "persona.jsonl\n  imported before in the same way: nothing was done\n"
 
 
 def test_a_column_is_named_by_its_meaning(ask: Ask, folder: Path) -> None:
     (folder / "people.csv").write_text(f"id,bio,town\n1,{PEOPLE[2]},Ghent\n")
     said = ask("hub", "import", "people.csv", "--hub", "town.duckdb", "--map", "text=bio", "--licence", "CC0-1.0")
     assert (said.code, said.complaint) == (0, "")
-    assert said.out.startswith("people.csv is read as table: text from 'bio'.\n1 rows: 1 new people")
+    assert said.out.startswith("people.csv\n  read as        table: text from 'bio'\n")
 
 
 def test_wrong_wishes_are_complaints_and_leave_no_hub(ask: Ask, folder: Path, persona_file: Path) -> None:
@@ -124,12 +127,9 @@ def test_what_to_undo_is_said_in_one_way(ask: Ask, town: str) -> None:
 
 def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
     said = ask("hub", "export", town, "out.jsonl")
-    assert said.out == (
-        "3 people are in 'out.jsonl' as jsonl.\nTheir licences stand with each of them, under licence.\n"
-    )
+    assert said.out == ("out.jsonl\n  format         jsonl\n  people         3\n")
     assert ask("hub", "export", town, "out.graphml").out == (
-        "3 people and 0 relations are in 'out.graphml' as graphml.\n"
-        "Their licences stand with each of them, under licence.\n"
+        "out.graphml\n  format         graphml\n  people         3\n"
     )
     ask("hub", "export", town, "out.jsonl").complains(2, "exists already")
     ask("hub", "export", town, "out.csv", "--select", "bakers").complains(2, "no selection 'bakers'")
@@ -137,9 +137,9 @@ def test_export_says_where_the_licences_are(ask: Ask, town: str) -> None:
 
 def test_export_says_what_stands_beside_people(ask: Ask, town: str) -> None:
     assert ask("hub", "enrich", town, "--model", "procedural", "--n", 2).code == 0
-    assert "With them: 2 profiles.\n" in ask("hub", "export", town, "out.jsonl").out
+    assert "  profiles       2\n" in ask("hub", "export", town, "out.jsonl").out
     said = ask("hub", "export", town, "out.csv", "--with", "biographies", "--with", "elites", "--with", "duplicates")
-    assert "With them: 2 profiles, 0 biographies, 0 elites.\n" in said.out
+    assert "  profiles       2\n" in said.out
 
 
 def test_merge_says_what_it_united_and_offers_dedup(ask: Ask, town: str, folder: Path) -> None:
@@ -147,8 +147,7 @@ def test_merge_says_what_it_united_and_offers_dedup(ask: Ask, town: str, folder:
     ask("hub", "import", "more.jsonl", "--hub", "more.duckdb")
     said = ask("hub", "merge", town, "more.duckdb", "--out", "all.duckdb")
     assert said.out == (
-        "4 people of 2 hubs are 3 in 'all.duckdb', for 1 texts were met again. "
-        "With them came 0 relations and 0 verdicts.\n"
+        "all.duckdb\n  people           4\n  texts met again  1\n  different people 3\n"
         "Whoever is nearly equal across them is found by: populace hub dedup all.duckdb\n"
     )
     ask("hub", "merge", town, "--out", "one.duckdb").complains(2, "give two or more")
@@ -178,7 +177,7 @@ def _sql(path: str, query: str) -> list[tuple[str, ...]]:
 def test_export_to_the_standard_output_is_rows_alone(ask: Ask, town: str, monkeypatch: pytest.MonkeyPatch) -> None:
     said = ask("hub", "export", town, "-")
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == list(PEOPLE)
-    assert said.complaint.startswith("3 people were written as jsonl.\n")
+    assert said.complaint == "  format         jsonl\n  people         3\n"
     assert ask("hub", "export", town, "-", "--format", "csv").out.startswith("id,text,origin,")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     ask("hub", "export", town, "-", "--format", "parquet").complains(2, "nothing that a terminal can show")

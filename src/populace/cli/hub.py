@@ -11,6 +11,7 @@ from .hub_people import check, enrich
 from .hub_select import graph, sample
 from .jobs import fetching, say_fetched
 from .options import embeddings_of, limits_of, meaning_options, shared_option
+from .show import show_facts
 from .specs import command
 
 if TYPE_CHECKING:
@@ -50,7 +51,6 @@ def info(hub_path: Path, as_json: bool) -> None:
 
     Works while the hub is growing.
     """
-    from populace.analysis.table import visible
     from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.jobs.life import hub_in_numbers, jobs_in
 
@@ -62,12 +62,9 @@ def info(hub_path: Path, as_json: bool) -> None:
 
         click.echo(orjson.dumps(described.as_dict() | {"jobs": jobs, "notice": notice}).decode())
         return
-    click.echo(visible(str(hub_path)))
-    for name, value in described.as_rows():
-        click.echo(f"  {name:<14} {visible(value)}")
-    for job in jobs:
-        reason = f": {job.reason}" if job.reason else ""
-        click.echo(f"  {f'job {job.job}':<14} {visible(f'{job.kind} by {job.model}, {job.status}{reason}')}")
+    reasons = {job.job: f": {job.reason}" if job.reason else "" for job in jobs}
+    told = [(f"job {job.job}", f"{job.kind} by {job.model}, {job.status}{reasons[job.job]}") for job in jobs]
+    show_facts([*described.as_rows(), *told], str(hub_path))
     if notice:
         click.echo(notice)
 
@@ -204,17 +201,17 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
     from populace.personas.hub.merge import merge_hubs
 
     report = merge_hubs(hubs, out)
-    vectors = f" and {report.vectors:,} vectors" if report.vectors else ""
-    click.echo(
-        f"{sum(report.people):,} people of {len(hubs)} hubs are {report.personas:,} in {str(out)!r}, for "
-        f"{report.equal:,} texts were met again. With them came {report.relations:,} relations and "
-        f"{report.verdicts:,} verdicts{vectors}."
-    )
-    if report.dangling:
-        click.echo(f"{report.dangling:,} relations stayed behind, for they name somebody who is in none of the hubs.")
-    if report.left_out:
-        left_out = ", ".join(f"{what} {rows:,}" for what, rows in report.left_out)
-        click.echo(f"Not taken over, by rows: {left_out}.")
+    facts: dict[str, object] = {
+        "people": sum(report.people),
+        "texts met again": report.equal,
+        "different people": report.personas,
+        "relations": report.relations,
+        "relations left out": report.dangling and f"{report.dangling:,}: they name somebody who is in none of the hubs",
+        "verdicts": report.verdicts,
+        "vectors": report.vectors,
+        "rows not taken over": ", ".join(f"{what} {rows:,}" for what, rows in report.left_out),
+    }
+    show_facts(facts.items(), str(out))
     if report.returned:
         click.echo(
             f"{report.returned:,} people whom a check had removed or rewritten in one of the hubs came again from "

@@ -1,21 +1,19 @@
 """`populace hub import` and `populace hub export`: people from files and to files."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .hub_people import changes_in_lines
+from .hub_people import rule_facts
 from .options import key_option, shared_option
-from .show import authors_notice
+from .show import authors_notice, show_facts
 from .specs import command
 
 if TYPE_CHECKING:
-    from populace.personas.formats.exporting import ExportReport
     from populace.personas.formats.importing import FileReport
 
 _PASSED_ON = ("licence", "revision", "language", "compose", "max_length", "strict", "personal", "quality")
@@ -75,32 +73,20 @@ def export(hub_path: Path, file: Path, form: str | None, select: str | None, wit
         )
         if to_stdout:
             sys.stdout.buffer.flush()
-    _say_exported(report, to_stdout=to_stdout)
+    facts: dict[str, object] = {
+        "format": str(report.format),
+        "people": report.people,
+        "relations": report.relations,
+        "relations in": report.relations_path,
+        "relations left out": report.left_relations and f"{report.left_relations:,}: write a file of rows or a graph",
+        "in several rows": report.several and f"{report.several:,} people, here as in the first; imports has all",
+        "as JSON text": ", ".join(map(repr, report.as_json)),
+        **dict(report.extras),
+        "without a licence": report.unlicensed,
+    }
+    show_facts(facts.items(), "" if to_stdout else str(report.path), err=to_stdout)
     if notice:
         click.echo(notice, err=True)
-
-
-def _say_exported(report: "ExportReport", *, to_stdout: bool) -> None:
-    say = partial(click.echo, err=to_stdout)
-    within = report.relations is not None and report.relations_path is None
-    ties = f" and {report.relations:,} relations" if within else ""
-    where = "were written" if to_stdout else f"are in {str(report.path)!r}"
-    say(f"{report.people:,} people{ties} {where} as {report.format}.")
-    if report.relations_path:
-        say(f"{report.relations:,} relations are in {str(report.relations_path)!r}.")
-    if report.left_relations:
-        say(f"{report.left_relations:,} relations are not in it; write a file of rows or a graph for them.")
-    if report.several:
-        say(
-            f"{report.several:,} people were imported in several rows that differ, and stand here as in the first; "
-            "the table imports has all."
-        )
-    if report.as_json:
-        say(f"JSON text, for their values are nested or of several types: {', '.join(map(repr, report.as_json))}.")
-    if report.extras:
-        say(f"With them: {', '.join(f'{number:,} {extra}' for extra, number in report.extras)}.")
-    without = f"; {report.unlicensed:,} came without one" if report.unlicensed else ""
-    say(f"Their licences stand with each of them, under licence{without}.")
 
 
 @command("import")
@@ -163,9 +149,13 @@ def import_(files: tuple[Path, ...], hub_path: Path, **options: Any) -> None:
         if options["key"]:
             use_key(hub_path, options["key"])
         for report in import_files(hub, files, wish, progress=progress):
-            _say_imported(report)
+            show_facts(_read_facts(report), str(report.path))
             if report.unlicensed:
-                _say_unlicensed(report)
+                click.echo(
+                    f"No licence is stated of {report.unlicensed:,} of these people; if you know it, import the file "
+                    "again with --licence SPDX, or with --map licence=COLUMN.",
+                    err=True,
+                )
             if report.returned:
                 click.echo(
                     f"{report.returned:,} people whom a check had removed or rewritten came again, as the file has "
@@ -184,71 +174,24 @@ def _show_progress() -> Iterator[Any]:
     click.echo("\r\x1b[K", nl=False, err=True)
 
 
-def _shown_example(text: str) -> str:
+def _read_facts(report: "FileReport") -> Iterator[tuple[str, object]]:
+    """Yield what an import came to."""
     from populace.analysis.page import clip
 
-    return repr(clip(text, 120))
-
-
-def _say_unlicensed(report: "FileReport") -> None:
-    click.echo(
-        f"No licence is stated of {report.unlicensed:,} of these people; if you know it, import the file again with "
-        "--licence SPDX, or with --map licence=COLUMN.",
-        err=True,
-    )
-
-
-def _say_imported(report: "FileReport") -> None:
-    from populace.analysis.table import visible
-
-    name = str(report.path)
     if report.already:
-        if report.relations is None or not report.relations.new:
-            click.echo(visible(f"{name} was imported before, in the same way: nothing was done."))
-            return
-        click.echo(visible(f"{name} was imported before, in the same way."))
-        _say_related(report)
-        return
-    went_on = f", gone on behind line or row {report.resumed_at:,}" if report.resumed_at else ""
-    click.echo(visible(f"{name} is read as {report.columns.shape}: {report.columns}{went_on}."))
-    click.echo(f"{report.rows:,} rows: {report.new:,} new people, and {report.equal:,} whose text was there already.")
-    _say_related(report)
-    if report.example is not None:
-        click.echo(visible(f"Descriptions were composed, as {_shown_example(report.example)}."))
-        click.echo("What columns state of people beyond doubt is in their profiles.")
-        if report.equal:
-            click.echo(f"{report.equal:,} rows have the description of an earlier one and are the same person there.")
-    for skip in report.skipped:
-        click.echo(visible(f"Left out: {skip}."))
-    if report.kinds:
-        click.echo(visible(f"For personal data its columns are taken as {_describe_kinds(report.kinds)}."))
-    said = ", ".join(
-        f"{rule} {outcome.replace('_', ' ')} {n:,}" for (rule, outcome), n in sorted(report.rule_results.items())
-    )
-    if said:
-        click.echo(f"Judged: {said}; each is a row in rule_results. Patterns do not find everything.")
-    for line in changes_in_lines(report.changes):
-        click.echo(line)
-
-
-def _describe_kinds(kinds: Mapping[str, str]) -> str:
-    """What columns are taken for, by kind."""
-    columns: dict[str, list[str]] = {}
-    for column, kind in kinds.items():
-        columns.setdefault(str(kind), []).append(column)
-    most = {
-        kind: named if len(named) <= 8 else [*named[:8], f"{len(named) - 8} more"] for kind, named in columns.items()
-    }
-    return "; ".join(f"{kind}: {', '.join(named)}" for kind, named in most.items())
-
-
-def _say_related(report: "FileReport") -> None:
-    from populace.analysis.table import visible
-
-    if (ties := report.relations) is None:
-        return
-    click.echo(f"{ties.new:,} relations, and {ties.equal:,} that were there already.")
-    for skip in ties.skipped:
-        click.echo(visible(f"Relations left out: {skip}."))
-    if ties.unread:
-        click.echo(visible(f"Not kept of relations, which have no place for it: {', '.join(map(repr, ties.unread))}."))
+        yield "imported before", "in the same way: nothing was done"
+    else:
+        yield "read as", f"{report.columns.shape}: {report.columns}"
+        yield "gone on behind row", report.resumed_at
+        yield "rows", report.rows
+        yield "new people", report.new
+        yield "people already there", report.equal
+        yield "composed, as", report.example and repr(clip(report.example, 120))
+        yield "left out", "; ".join(map(str, report.skipped))
+        yield "searched as", ", ".join(f"{column} ({kind})" for column, kind in report.kinds.items())
+        yield from rule_facts(report.rule_results, report.changes)
+    if ties := report.relations:
+        yield "new relations", ties.new
+        yield "relations already there", ties.equal
+        yield "relations left out", "; ".join(map(str, ties.skipped))
+        yield "not kept of relations", ", ".join(map(repr, ties.unread))

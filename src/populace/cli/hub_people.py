@@ -1,7 +1,6 @@
 """`populace hub check` and `populace hub enrich`: people judged by rules, and described by a model."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,11 @@ import click
 
 from .jobs import do_job
 from .options import job_options, key_option, shared_option
+from .show import show_facts
 from .specs import command, spec_options
 
 if TYPE_CHECKING:
-    from populace.personas.hub.check import CheckReport
     from populace.sim.enrichment import Enriched
-
-_LINES = 20
 
 
 @command()
@@ -64,14 +61,12 @@ def check(
             personal=policy,
         )
     remains = " and ".join(report.remains)
-    click.echo(f"{report.judged:,} descriptions were judged, and {report.rule_results.total():,} rule results made.")
-    for (rule, outcome), count in sorted(report.rule_results.items()):
-        click.echo(f"  {rule:<18} {outcome.replace('_', ' '):<12} {count:,}")
-    _say_rejected(hub_path, report)
-    for line in changes_in_lines(report.changes):
-        click.echo(line)
+    show_facts([("judged", report.judged), *rule_facts(report.rule_results, report.changes)])
+    path = quote(str(hub_path))
+    for rule in report.most_rejected:
+        click.echo(f"{rule} rejected most descriptions; to take them back: populace hub undo {path} --rule {rule}")
     if remains:
-        export = f"populace hub export {shlex.quote(str(hub_path))} people.jsonl"
+        export = f"populace hub export {path} people.jsonl"
         click.echo(
             f"What was replaced or removed may still stand in {remains}, and in free room of the file; to be rid of "
             f"it: {export}, and populace hub import people.jsonl --hub NEW"
@@ -79,34 +74,14 @@ def check(
     click.echo("Names and numbers are found by patterns: what is not found may still be there.")
 
 
-def _say_rejected(hub: Path, report: "CheckReport") -> None:
-    path = shlex.quote(str(hub))
-    for rule in report.most_rejected:
-        count = report.rule_results[rule, "rejected"]
-        click.echo(
-            f"The rule {rule} rejected {count:,} of {report.judged:,} descriptions, which is most of them; to "
-            f"take them back: populace hub undo {path} --rule {rule}"
-        )
-
-
-def changes_in_lines(changes: Mapping[tuple[str, str | None, str], int]) -> list[str]:
-    """Pieces of personal data by kind, column and outcome, for the terminal; places in lists are one column."""
-    from populace.analysis.table import visible
-    from populace.personas.rules.columns import column_in_all
-
-    counts: dict[tuple[str, str, str], int] = {}
-    for (kind, column, outcome), count in changes.items():
-        key = (kind, "the description" if column is None else column_in_all(column), outcome)
-        counts[key] = counts.get(key, 0) + count
-    if not counts:
-        return []
-    most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"Personal data: {sum(counts.values()):,} pieces, each a row in rule_results."]
-    lines += [
-        visible(f"  {kind:<18} {outcome:<12} {count:>9,}  in {column}")
-        for (kind, column, outcome), count in most[:_LINES]
-    ]
-    return lines + ([f"  and {len(most) - _LINES} more kinds and columns"] if len(most) > _LINES else [])
+def rule_facts(
+    results: Mapping[tuple[str, str], int], changes: Mapping[tuple[str, str | None, str], int]
+) -> Iterator[tuple[str, object]]:
+    """Yield how many results each rule gave, and the pieces of personal data that were found."""
+    for (rule, outcome), number in sorted(results.items()):
+        yield f"{rule} {outcome.replace('_', ' ')}", number
+    if pieces := sum(changes.values()):
+        yield "personal data", f"{pieces:,} pieces, in rule_results; patterns do not find everything"
 
 
 @command()
@@ -138,8 +113,7 @@ def show_done(hub: Path, kind: object, done: "Enriched") -> None:
     if done.job is None:
         click.echo("There was nothing to do: everybody who was meant has what was wished.")
         return
-    for name, value in done.as_rows():
-        click.echo(f"  {name:<18} {value}")
+    show_facts(done.as_rows())
     if not done.is_language_model:
         click.echo(f"\n{PROCEDURAL_NOTICE}")
     if any(done.failed.values()):

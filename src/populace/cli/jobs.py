@@ -100,14 +100,12 @@ def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> 
     from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.runfile.reader import open_run
 
-    from .show import own_graders_notice
+    from .show import own_graders_notice, show_facts
 
-    for name, value in job.rows(done):
-        click.echo(f"  {name:<14} {value}")
+    show_facts(job.rows(done))
     with open_run(run) as stored:
         if any(one.lineup for one in getattr(job.spec, "rubrics", ())):
-            for one in read_identified(stored, done.job):
-                click.echo(f"  {'identified':<14} {one}")
+            show_facts(("identified", one) for one in read_identified(stored, done.job))
         graders = own_graders_notice(stored, done.job) if getattr(job.spec, "graders", ()) else ""
     if notice := graders if done.is_language_model else PROCEDURAL_NOTICE:
         click.echo(f"\n{notice}")

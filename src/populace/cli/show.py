@@ -39,6 +39,18 @@ def show_result(result: "Result", *, as_json: bool = False) -> None:
     click.echo(result.json() if as_json else render_result(result, terminal_width(10_000, unknown=120)).rstrip())
 
 
+def show_facts(facts: "Iterable[tuple[str, object]]", title: str = "", *, err: bool = False) -> None:
+    """Print a title, and a line for each fact but those that are empty or 0."""
+    from populace.analysis.table import visible
+
+    if title:
+        click.echo(visible(title), err=err)
+    told = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts if value]
+    wide = max(14, *(len(name) for name, _ in told))
+    for name, value in told:
+        click.echo(visible(f"  {name:<{wide}} {value}"), err=err)
+
+
 def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | None" = None) -> int:
     """Print how the run of a scenario ended, and return the exit code of the command that ran it.
 
