@@ -1,14 +1,16 @@
 """The facts of a report: its network, origin, costs and losses, and samples of what was said and made."""
 
-from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace as Shown
 from typing import Any
 
+import numpy as np
 import orjson
 from markupsafe import Markup
 
 from ...personas.network import Acquaintance, Excerpt, Link
+from ...personas.network.excerpts import around_the_best
+from ...personas.network.network import Network
 from ..page import clip, short_label
 from ..picture import Drawing
 from ..summary import Summary
@@ -146,10 +148,8 @@ def draw_society(run: Queryable) -> tuple[Markup | None, int]:
     The picture is None if there are no agents.
     """
     ties = [Link(*row) for row in run.query(_TIES).rows]
-    degree = Counter(end for tie in ties for end in (tie.source, tie.target))
     everybody = [Acquaintance(*row) for row in run.query(_RESIDENTS).rows]
-    hubs = sorted(everybody, key=lambda person: -degree[person.id])
-    shown = _pick_people([person.id for person in hubs], ties)
+    shown = _pick_people([person.id for person in everybody], ties)
     emitted: dict[str, str] = {}
     for agent, kind, count, first in run.query(_EMITTED).rows:
         emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}"
@@ -163,23 +163,14 @@ def draw_society(run: Queryable) -> tuple[Markup | None, int]:
     return (Markup(drawn) if drawn else None), len(ties)  # noqa: S704 - texts of the run are escaped in it
 
 
-def _pick_people(hubs: Sequence[str], ties: Sequence[Link]) -> set[str]:
-    """Return the ids to draw: breadth first from the best connected, then from the next that was not reached."""
-    if len(hubs) <= GRAPH_PEOPLE:
-        return set(hubs)
-    near: dict[str, list[str]] = {}
-    for tie in ties:
-        near.setdefault(tie.source, []).append(tie.target)
-        near.setdefault(tie.target, []).append(tie.source)
-    shown: dict[str, None] = {}
-    for hub in hubs:
-        queue = deque([hub])
-        while queue and len(shown) < GRAPH_SAMPLE:
-            person = queue.popleft()
-            if person not in shown:
-                shown[person] = None
-                queue.extend(other for other in near.get(person, ()) if other not in shown)
-    return set(shown)
+def _pick_people(people: Sequence[str], ties: Sequence[Link]) -> set[str]:
+    """Return the ids to draw: of a big society those around the best connected."""
+    if len(people) <= GRAPH_PEOPLE:
+        return set(people)
+    place = {person: number for number, person in enumerate(people)}
+    source, target = np.array([(place[t.source], place[t.target]) for t in ties], np.int64).reshape(-1, 2).T
+    network = Network.of_pairs(len(people), source, target)
+    return {people[number] for number in around_the_best(network, GRAPH_SAMPLE).tolist()}
 
 
 #: Steps whose emissions are listed; of a longer run, steps spread evenly and those of interventions.

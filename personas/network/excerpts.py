@@ -89,7 +89,7 @@ def central_excerpt(hub: HubFile, network: Network, *, most_people: int = 600, m
 
     The numbers of the personas come from the temporary table that `read_ties` leaves on the same hub.
     """
-    codes = _around_the_best(network, most_people)
+    codes = around_the_best(network, most_people)
     with registered(hub.con, {"code": codes}, "graph_codes"):
         hub.con.execute(_PEOPLE)
     people = tuple(Acquaintance(*row) for row in hub.con.execute(_LISTED).fetchall())
@@ -109,7 +109,8 @@ def communities_of(hub: HubFile, labels: Ints) -> dict[str, int]:
     return {str(person): int(labels[code]) for person, code in rows}
 
 
-def _around_the_best(network: Network, most: int) -> Ints:
+def around_the_best(network: Network, most: int) -> Ints:
+    """Return the people breadth first from the best connected, then from the next that was not reached."""
     if network.people <= most:
         return np.arange(network.people)
     starts, others = network.matrix.indptr, network.matrix.indices

@@ -13,6 +13,7 @@ from .specs import Command, command
 
 if TYPE_CHECKING:
     from populace.analysis.export import DatasetOptions, DatasetReport
+    from populace.analysis.export.options import SplitReport
 
 
 _FORMATS = (
@@ -215,13 +216,8 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     if len(sides) > 1:
         said = ", ".join(f"{n:,} {side} ({n / tally.rows:.1%})" for (side,), n in sides.items())
         click.echo(f"Divided into {said}.")
-    asked = asked_for.split
-    test = sides.get(("test",), 0) / tally.rows
-    if asked and report.split and abs(test - (1 - asked.train)) > _NOTEWORTHY:
-        click.echo(
-            f"That is not the {asked.train:.0%} that was asked for: of {report.split.groups:,} groups that stay "
-            f"together the largest has {report.split.largest:,} outputs."
-        )
+    if asked_for.split and report.split:
+        _say_uneven(report.split, sides.get(("test",), 0) / tally.rows, asked_for.split.train)
     if report.split and report.split.moved:
         click.echo(
             f"{report.split.moved:,} outputs were moved to the test side, because they are similar to one there."
@@ -240,6 +236,15 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     click.echo(f"The card is in {str(report.card)!r}.")
     if any(is_so for (is_so,) in tally.by("procedural")):
         click.echo(PROCEDURAL_NOTICE, err=True)
+
+
+def _say_uneven(found: "SplitReport", test: float, train: float) -> None:
+    """Say why the share of test rows is not what was asked for, where it is far from it."""
+    if abs(test - (1 - train)) > _NOTEWORTHY:
+        click.echo(
+            f"That is not the {train:.0%} that was asked for: of {found.groups:,} groups that stay together the "
+            f"largest has {found.largest:,} outputs."
+        )
 
 
 @command()
@@ -277,9 +282,5 @@ def split(run: Path, train: float | None, by: str, similarity: float, seed: int,
         ((accepted, held),) = stored.query(_ACCEPTED).rows
     share = f"{held / accepted:.1%}" if accepted else "none"
     click.echo(f"{held:,} of {accepted:,} accepted outputs ({share}) are held out for measuring.")
-    if abs(report.test / (report.test + report.train) - (1 - train)) > _NOTEWORTHY:
-        click.echo(
-            f"That is not the {1 - train:.0%} that was asked for: of {report.groups:,} groups that stay together the "
-            f"largest has {report.largest:,} outputs."
-        )
+    _say_uneven(report, report.test / (report.test + report.train), train)
     click.echo(f"Next: `populace data evaluate {quote(str(run))} --held-out --solver MODEL`; exports leave them out.")
