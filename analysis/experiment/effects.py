@@ -182,7 +182,6 @@ class Findings:
     effects: Sequence[Effect]
     #: Check, arm, runs, runs that passed, least and greatest value.
     checks: Sequence[tuple[Any, ...]]
-    people_design: "PeopleDesign"
     #: What the verdicts hold for, in a sentence.
     scope: str
 
@@ -211,7 +210,6 @@ def read_findings(reader: Reader) -> Findings:
         list(analysis.arm_means()),
         effects,
         checks,
-        people_design=design,
         scope=analysis.scope,
     )
 

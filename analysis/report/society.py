@@ -1,7 +1,6 @@
 """What changed a society and what its agents answered to surveys; and the report of a data job."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,26 +58,11 @@ _ALL = "all"
 type _Place = tuple[int, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """The points of a Likert item, and what they mean: a label for each, or for the ends."""
-
-    low: int
-    high: int
-    labels: Sequence[str]
-
-    def named(self, point: str) -> str:
-        """A point with its label, where it has one."""
-        ends = {str(self.low): 0, str(self.high): -1}
-        if len(self.labels) == self.high - self.low + 1:
-            return f"{point}: {self.labels[int(point) - self.low]}"
-        return f"{point}: {self.labels[ends[point]]}" if self.labels and point in ends else point
-
-
-def _find_scale(one: ItemTable) -> _Scale | None:
-    if one.type != "likert" or one.low is None or one.high is None:
-        return None
-    return _Scale(int(one.low), int(one.high), one.options)
+def _name_point(one: ItemTable, option: str) -> str:
+    """Return an option, and what it means where it is a point of a scale with a label for each, or for the ends."""
+    points, labels = one.named_options, one.options if one.type == "likert" else ()
+    ends = dict(zip(points if len(labels) == len(points) else (points[0], points[-1]), labels, strict=False))
+    return f"{option}: {ends[option]}" if option in ends else option
 
 
 def read_answers(run: Queryable) -> dict[str, Any] | None:
@@ -110,28 +94,26 @@ def _draw_item(
     groups: Sequence[str],
     marks: Marks,
 ) -> Iterator[Chart]:
-    scale = _find_scale(tables[0])
     steps = sorted({one.step for one in tables})
     shown = [None, *(group for group in groups if any(one.group == group for one in tables))]
     ordered = [one for group in shown for one in tables if one.group == group]
     name = tables[0].item.replace("_", " ")
     if any(one.mean for one in tables):
-        yield _draw_means(f"answers-{place}-mean", name, ordered, steps, marks, scale)
+        yield _draw_means(f"answers-{place}-mean", name, ordered, steps, marks)
     if any(one.shares for one in tables):
         if len(steps) > 1:
             waves = [one for one in ordered if one.group is None]
-            yield _draw_shares(f"{place}-step", f"{name}: shares in each wave", "step", waves, scale, marks)
+            yield _draw_shares(f"{place}-step", f"{name}: shares in each wave", "step", waves, marks)
         if len(shown) > 1 or len(steps) == 1:
             title = f"{name}: shares by group after step {steps[-1]}"
             last = [one for one in ordered if one.step == steps[-1]]
-            yield _draw_shares(f"{place}-group", title, "group", last, scale, ())
+            yield _draw_shares(f"{place}-group", title, "group", last, ())
 
 
-def _draw_means(
-    name: str, item: str, tables: Sequence[ItemTable], steps: Sequence[int], marks: Marks, scale: _Scale | None
-) -> Chart:
+def _draw_means(name: str, item: str, tables: Sequence[ItemTable], steps: Sequence[int], marks: Marks) -> Chart:
     """Draw means with their intervals: lines over the waves, or a dot for each group of a single wave."""
     is_one = len(steps) == 1
+    low, high = (tables[0].low, tables[0].high) if tables[0].type == "likert" else (None, None)
     points = [
         Point(
             (one.group or _ALL) if is_one else one.step,
@@ -154,14 +136,12 @@ def _draw_means(
         mark="dot" if is_one else "line",
         legend_title="Group" * bool(by_group and not is_one),
         marks=marks,
-        ends=(scale.low, scale.high) if scale and not is_one else None,
+        ends=(low, high) if low is not None and high is not None and not is_one else None,
         has_numbers=False,
     )
 
 
-def _draw_shares(
-    name: str, title: str, by: str, tables: Sequence[ItemTable], scale: _Scale | None, marks: Marks
-) -> Chart:
+def _draw_shares(name: str, title: str, by: str, tables: Sequence[ItemTable], marks: Marks) -> Chart:
     first = " (of a ranking, what was put first)" * any(one.type == "rank" for one in tables)
     return Chart(
         f"answers-{name}",
@@ -171,7 +151,7 @@ def _draw_shares(
             Point(
                 one.step if by == "step" else one.group or _ALL,
                 share.share.value,
-                scale.named(share.option) if scale else share.option,
+                _name_point(one, share.option),
                 share.share.low,
                 share.share.high,
                 share.count,

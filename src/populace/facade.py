@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from .agents.endpoint.models import ModelHandle, open_model
 from .agents.gateway.budget import Prices, given_prices
@@ -20,7 +20,7 @@ from .sim.config import ModelChoices, RunConfig
 from .sim.engine import Progress, SilentProgress
 from .sim.growth import Growth
 from .sim.growth.stored import ask_again
-from .sim.runfile.job_rows import JobRow
+from .sim.runfile.job_rows import RunSpec
 from .sim.runfile.reader import FinishedRun, last_step, open_hub_or_run, open_run, run_of
 from .sim.scenario import GrowthOnly, Scenario
 from .sim.society import Society
@@ -234,7 +234,9 @@ def grow(
         else asked["model"]
     )
     so_far = ask_again(path, wanted, seed=seed, model=model.name, limits=Limits.given(**asked["limits"]))
-    if so_far is not None and (stored := _StoredRun.read(path).run).status == "finished":
+    with open_run(path) as reader:
+        stored = run_of(reader)
+    if so_far is not None and stored.status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
     return _resumed(path, GrowthOnly, asked).run()
 
@@ -368,48 +370,35 @@ def _remove_run(path: Path, *, resume: bool) -> None:
     remove_database(path)
 
 
-class _StoredRun(NamedTuple):
-    """A run in a file, and how far it got."""
-
-    run: JobRow
-    config: RunConfig
-    lived: int
-    is_live: bool
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        with open_run(path) as reader:
-            return cls(run_of(reader), RunConfig.read(reader), last_step(reader), reader.is_live)
-
-
 def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
     """The run in the file when it is the one that is asked for, and finished; None when it is to be resumed.
 
     Raises `SetupError` when it is another run, or unfinished and not to be resumed.
     """
-    path, stored, steps = society.path, _StoredRun.read(society.path), society.steps_wanted
-    differences = _differences(stored, society, resume=resume)
-    if differences:
+    path, steps = society.path, society.steps_wanted
+    with open_run(path) as reader:
+        stored, was, lived, is_live = run_of(reader), RunConfig.read(reader), last_step(reader), reader.is_live
+    if differences := _differences(stored.run_spec, was, society, resume=resume):
         raise SetupError(
             f"{str(path)!r} holds another run: {'; '.join(differences)}. Give another {parameter('out')}, or replace "
             f"it with {parameter('overwrite', value=True)}."
         )
-    if stored.run.status == "finished" and stored.run.run_spec.steps == steps:
+    if stored.status == "finished" and stored.run_spec.steps == steps:
         note = "It was there already: the file holds this very run, finished, so nothing was asked."
-        return FinishedRun(path, stored.run.event_hash or "", note)
-    if stored.is_live:
+        return FinishedRun(path, stored.event_hash or "", note)
+    if is_live:
         raise SetupError(f"{str(path)!r} holds this run, which is still going; wait for its end, or interrupt it.")
     if not resume:
         raise SetupError(
-            f"{str(path)!r} holds this run, which stopped at step {stored.lived} of {steps}; go on with "
+            f"{str(path)!r} holds this run, which stopped at step {lived} of {steps}; go on with "
             f"{parameter('resume', value=True)}, or begin anew with {parameter('overwrite', value=True)}."
         )
     return None
 
 
-def _differences(stored: _StoredRun, society: Society, *, resume: bool) -> list[str]:
+def _differences(spec: RunSpec, was: RunConfig, society: Society, *, resume: bool) -> list[str]:
     """What the run in the file is otherwise than the one that is asked for, in words."""
-    was, wanted = stored.config, society.config
+    wanted = society.config
     if was.scenario != wanted.scenario:
         return [f"its scenario is {was.scenario!r}, not {wanted.scenario!r}"]
     found = [(one.name, one.was, one.wanted) for one in was.differences(wanted)]
@@ -417,7 +406,6 @@ def _differences(stored: _StoredRun, society: Society, *, resume: bool) -> list[
     if not resume and was.limits.retry_refusals != wanted.limits.retry_refusals:
         found.append(("retry_refusals", was.limits.retry_refusals, wanted.limits.retry_refusals))
     said = [f"its {name} is {before!r}, not {now!r}" for name, before, now in found]
-    spec = stored.run.run_spec
     if spec.world != society.scenario.world:
         said.append("its world text is another")
     if spec.steps > society.steps_wanted:

@@ -171,18 +171,13 @@ def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> s
     type=click.Path(path_type=Path),
     help="Draw it to this .svg file; only an earlier one of HUB is written over.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random graphs and the samples.")
-@click.option(
-    "--communities/--no-communities",
-    default=None,
-    help="Look for communities.  [default: up to 200,000 people]",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with full texts.")
 @shared_option
-def graph(hub: Path, picture: Path | None, seed: int, communities: bool | None, as_json: bool) -> None:
+def graph(hub: Path, picture: Path | None, as_json: bool) -> None:
     """Measure or draw the network.
 
-    Components, degrees, communities and small-world figures beside a random graph. HUB is a hub or a run file.
+    Components, degrees, communities (of up to 200,000 people) and small-world figures beside a random graph. HUB is a
+    hub or a run file.
     Near-duplicates count as the persona they repeat, and rejected personas do not count.
     """
     from populace.analysis.hub_summary import describe_figures
@@ -199,7 +194,7 @@ def graph(hub: Path, picture: Path | None, seed: int, communities: bool | None, 
         notice = authors_notice(file)
         ties = read_ties(file)
         network = Network.of_pairs(ties.people, ties.source, ties.target)
-        figures, labels = graph_figures(file, ties, network, seed=seed, communities=communities)
+        figures, labels = graph_figures(file, ties, network)
         show_result(describe_figures(figures), as_json=as_json)
         if picture is not None:
             from populace.analysis.picture import write_picture
