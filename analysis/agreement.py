@@ -200,22 +200,17 @@ _LATEST = "SELECT max(job) FROM preferences"
 _PAIRS = """
 SELECT length(chosen), length(rejected), margin, source FROM preferences WHERE job = $job ORDER BY emission
 """
-#: Each comparison in both orders, where both say something.
+#: Votes by grader, and pairs that were judged in both orders.
 _COMPARED = """
-SELECT grader, count(*) AS votes,
-       count(*) FILTER (label <> 'tie' AND (label = 'better') = (position = 1)) AS first_won,
-       count(*) FILTER (label <> 'tie') AS decided
-FROM votes
-WHERE job = (SELECT max(job) FROM votes WHERE other IS NOT NULL) AND label IS NOT NULL
-GROUP BY grader ORDER BY grader
-"""
-_BOTH = """
-SELECT grader, count(*) AS pairs, count(*) FILTER (labels = 1) AS same FROM (
-    SELECT grader, count(*) AS shown, count(DISTINCT label) AS labels
+SELECT grader, sum(shown)::BIGINT, sum(first_won)::BIGINT, sum(decided)::BIGINT, count(*) FILTER (shown = 2),
+       count(*) FILTER (shown = 2 AND labels = 1)
+FROM (
+    SELECT grader, count(*) AS shown, count(DISTINCT label) AS labels, count(*) FILTER (label <> 'tie') AS decided,
+           count(*) FILTER (label <> 'tie' AND (label = 'better') = (position = 1)) AS first_won
     FROM votes
     WHERE job = (SELECT max(job) FROM votes WHERE other IS NOT NULL) AND label IS NOT NULL
     GROUP BY grader, emission, response, other, other_response, replicate
-) WHERE shown = 2 GROUP BY grader
+) GROUP BY grader ORDER BY grader
 """
 
 
@@ -229,11 +224,10 @@ def read_preference_bias(run: Queryable) -> Result:
     differences = np.array([chosen - rejected for chosen, rejected, _, _ in rows], dtype=np.int64)
     margins = np.array([margin for _, _, margin, _ in rows])
     longer, shorter = int((differences > 0).sum()), int((differences < 0).sum())
-    both = {grader: (pairs, same) for grader, pairs, same in run.query(_BOTH).rows}
-    places = []
-    for grader, votes, first, decided in run.query(_COMPARED).rows if source == "comparisons" else ():
-        pairs, same = both.get(grader, (0, 0))
-        places.append((grader, votes, estimate_share(first, decided), pairs, estimate_share(same, pairs)))
+    places = [
+        (grader, votes, estimate_share(first, decided), pairs, estimate_share(same, pairs))
+        for grader, votes, first, decided, pairs, same in (run.query(_COMPARED).rows if source == "comparisons" else ())
+    ]
     return make_result(
         "Preferences",
         ("rows", "by", "mean_margin", "longer_won", "rank_correlation_of_margin_and_length"),

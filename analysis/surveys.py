@@ -361,10 +361,9 @@ class _Pair:
     weight: float
 
 
-def has_answers(run: Queryable, *, step: int | None = None) -> bool:
-    """Return whether the questionnaire was asked, after this step if one is given."""
-    found = run.query(_ASKED, {"survey": _SURVEY}).rows
-    return bool(found) if step is None else (step,) in found
+def has_answers(run: Queryable) -> bool:
+    """Return whether the questionnaire was asked."""
+    return bool(run.query(_ASKED, {"survey": _SURVEY}).rows)
 
 
 def read_drift(run: Queryable, *, seed: int = 0) -> Result:

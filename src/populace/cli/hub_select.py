@@ -12,6 +12,7 @@ from .show import authors_notice, show_result, terminal_width
 from .specs import command
 
 if TYPE_CHECKING:
+    from populace.core.result import Result
     from populace.personas.selection import Breakdown, Diversity, Report, Selection, SelectionSpec
 
 
@@ -100,12 +101,14 @@ def _split_columns(option: str, given: str) -> tuple[str, ...]:
 
 
 def _describe_report(selection: "Selection", out: Path | None) -> str:
+    from populace.analysis.table import render_result
+
     report, spec = selection.report, selection.spec
     lines = [f"Chose {report.chosen:,} of {report.candidates:,} candidates, seed {spec.seed}."]
     lines += [f"{count:,} left out: {reason}." for reason, count in report.left_out.items()]
     lines += _find_warnings(report)
     lines += [_describe_diversity(report.diversity)] if report.diversity is not None else []
-    tables = [_show_shares(breakdown) for breakdown in report.breakdowns]
+    tables = [render_result(_describe_breakdown(one), terminal_width(10_000, unknown=120)) for one in report.breakdowns]
     kept = [f"Kept as {spec.name}."] if spec.name is not None else []
     kept += [f"Wrote {out}."] if out is not None else []
     kept = kept or ["Not kept; --name keeps it in the hub, and --out writes it to a file."]
@@ -138,30 +141,25 @@ def _describe_diversity(found: "Diversity") -> str:
     )
 
 
-def _show_shares(breakdown: "Breakdown") -> str:
-    columns = (*breakdown.columns, "candidates", "wanted", "got", "difference")
+def _describe_breakdown(breakdown: "Breakdown") -> "Result":
+    from populace.core.result import Note, make_result
+
     rows = [
         (
             *("(not known)" if value is None else value for value in share.values),
-            share.candidates,
-            share.wanted,
-            share.got,
-            round(share.difference, 2),
+            *(share.candidates, share.wanted, share.got, round(share.difference, 2)),
         )
-        for share in breakdown.shares[:_MOST_ROWS]
+        for share in breakdown.shares
     ]
-    more = len(breakdown.shares) - len(rows)
-    cut = f"{more:,} more rows: --json has them all.\n" if more else ""
-    fit = f"Chi-square {breakdown.chi_square:.3g}, largest difference {breakdown.largest_deviation:.3g} people.\n"
-    return _show_table(columns, rows) + cut + fit
-
-
-def _show_table(columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> str:
-    from populace.analysis.table import render_table
-    from populace.core.result import ShownTable
-
-    types = ["VARCHAR" if isinstance(value, str | None) else "DOUBLE" for value in rows[0]]
-    return render_table(ShownTable("", columns, types, rows), width=terminal_width(10_000, unknown=120))
+    fit = f"Chi-square {breakdown.chi_square:.3g}, largest difference {breakdown.largest_deviation:.3g} people."
+    more = len(rows) - _MOST_ROWS
+    notes = [Note("cut", f"{more:,} more rows: --json has them all.")] if more > 0 else []
+    return make_result(
+        f"By {', '.join(breakdown.columns)}",
+        (*breakdown.columns, "candidates", "wanted", "got", "difference"),
+        rows[:_MOST_ROWS],
+        notes=[*notes, Note("fit", fit)],
+    )
 
 
 @command()
