@@ -93,11 +93,11 @@ def _character_width(character: str) -> float:
     return 0.98 if character in _BROAD_LETTERS else 0.76 if character.isupper() else 0.64
 
 
-def draw_svg(width: float, height: float, label: str, parts: Iterable[str], *, size: float = _TYPE) -> str:
+def draw_svg(width: float, height: float, label: str, parts: Iterable[str]) -> str:
     """Return a whole SVG with these parts; `label` is read out in place of the picture."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-label="{markup(label)}" font-family="system-ui, sans-serif" font-size="{size:g}">{"".join(parts)}</svg>'
+        f'aria-label="{markup(label)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">{"".join(parts)}</svg>'
     )
 
 

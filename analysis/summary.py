@@ -283,9 +283,9 @@ def _format_steps(done: int, wanted: int) -> str:
     return f"{done:,}" if done == wanted else f"{done:,} of {wanted:,}"
 
 
-def _join_counts(counts: Mapping[str, int], *, total: bool = True, none: str = "0") -> str:
+def _join_counts(counts: Mapping[str, int], *, total: bool = True) -> str:
     if not counts:
-        return none
+        return "0"
     parts = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     return f"{sum(counts.values()):,} ({parts})" if total else parts
 

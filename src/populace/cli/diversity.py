@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .jobs import fetching, say_fetched
-from .options import embeddings_of, limits_of, meaning_options, shared_option
+from .jobs import fetching, fetching_options, say_fetched
+from .options import meaning_options, shared_option
 from .show import authors_notice, show_result
 from .specs import command
 
@@ -19,20 +19,9 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> No
     """Give these texts vectors in the run file, by the embedding model of the options, and say what it took."""
     from populace.sim.embedding import fetch_text_vectors
 
-    from .panel import ProgressPanel
-
-    model, url, prices = embeddings_of(options).values()
+    model, url = options["embeddings"], options["embeddings_url"]
     with fetching(run):
-        fetched = fetch_text_vectors(
-            run,
-            model,
-            texts,
-            base_url=url,
-            limits=limits_of(options),
-            prices=prices,
-            cache=options["cache"],
-            progress=ProgressPanel(),
-        )
+        fetched = fetch_text_vectors(run, model, texts, base_url=url, **fetching_options(options))
     say_fetched(run, fetched, err=True)
 
 

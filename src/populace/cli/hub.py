@@ -1,6 +1,5 @@
 """`populace hub`: what is in a hub, near-duplicates by words and by meaning, undoing and merging."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,13 +8,14 @@ import click
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, sample
-from .jobs import fetching, say_fetched
-from .options import embeddings_of, limits_of, meaning_options, shared_option
+from .jobs import fetching, fetching_options, say_fetched
+from .options import limits_of, meaning_options, shared_option
 from .show import show_facts
 from .specs import command
 
 if TYPE_CHECKING:
-    from populace.agents.embedding.models import EmbeddingHandle
+    from collections.abc import Callable
+
     from populace.personas.hub.dedup import EmbeddedReport
     from populace.sim.embedding import HubVectors
 
@@ -69,25 +69,6 @@ def info(hub_path: Path, as_json: bool) -> None:
         click.echo(notice)
 
 
-def _compare_by_meaning(hub: Path, options: Mapping[str, Any], handle: "EmbeddingHandle") -> None:
-    from populace.sim.embedding import dedup_by_meaning
-
-    from .panel import ProgressPanel
-
-    with fetching(hub):
-        done = dedup_by_meaning(
-            hub,
-            handle,
-            threshold=options["cosine"],
-            limits=limits_of(options),
-            prices=embeddings_of(options)["embeddings_prices"],
-            cache=options["cache"],
-            exact=options["exact"] or None,
-            progress=ProgressPanel(),
-        )
-    show_done(hub, None, done)
-
-
 @command("dedup")
 @click.argument("hub_path", type=_PATH, metavar="HUB")
 @click.option(
@@ -137,6 +118,7 @@ def dedup(
     from populace.personas.dedup import DedupMethod
     from populace.personas.hub.dedup import dedup_hub
     from populace.personas.hub.file import describe_hub, open_hub
+    from populace.sim.embedding import dedup_by_meaning
 
     model = options["embeddings"]
     timeout = limits_of(options).timeout
@@ -149,7 +131,15 @@ def dedup(
         f"and {report.undone:,} verdicts are undone."
     )
     if handle:
-        _compare_by_meaning(hub_path, options, handle)
+        with fetching(hub_path):
+            done = dedup_by_meaning(
+                hub_path,
+                handle,
+                threshold=options["cosine"],
+                exact=options["exact"] or None,
+                **fetching_options(options),
+            )
+        show_done(hub_path, None, done)
     with open_hub(hub_path) as hub:
         stages = describe_hub(hub).stages
     if stages:

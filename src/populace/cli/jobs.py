@@ -123,6 +123,14 @@ def fetching(file: Path) -> Iterator[None]:
         yield
 
 
+def fetching_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return within what limits vectors are fetched, and what shows it. Raises `SetupError`."""
+    from .panel import ProgressPanel
+
+    given = {"limits": limits_of(options), "prices": embeddings_of(options)["embeddings_prices"]}
+    return given | {"cache": options["cache"], "progress": ProgressPanel()}
+
+
 def say_fetched(file: Path, fetched: "HubVectors", *, err: bool = False) -> None:
     """Print how many vectors were fetched."""
     if fetched.job is not None:
