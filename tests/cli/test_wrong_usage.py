@@ -113,6 +113,8 @@ def test_a_scenario_that_cannot_be_had(ask: Ask, folder: Path, scenario: str, wo
         (("list", "tables", "emision"), ("no table or view 'emision'", "did you mean 'emissions'")),
         (("list", "tables", "x"), ("no table or view 'x'", "There are: action_fields, agent")),
         (("list", "prompts", "tun"), ("no prompt 'tun'", "did you mean 'turn'")),
+        (("doctor", "--model", "openai:m"), ("populace doctor is now populace check endpoint",)),
+        (("split", "run.duckdb"), ("populace split is now populace data split",)),
         (("sql", "caf\udce9.duckdb", "FROM runs"), (r"'caf\udce9.duckdb' is not UTF-8",)),
     ],
 )

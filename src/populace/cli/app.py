@@ -35,8 +35,33 @@ SECTIONS: dict[str, tuple[click.Command, ...]] = {
 }
 
 
+#: The new names of commands by their old ones.
+MOVED = {
+    "doctor": "check endpoint",
+    "validate": "check engine",
+    "replay": "check replay",
+    "drift": "check drift",
+    "estimate": "run --estimate",
+    "compare": "diff",
+    "scenarios": "list scenarios",
+    "prompts": "list prompts",
+    "schema": "list tables",
+    "prefer": "data pairs",
+    "funnel": "data yield",
+    **{str(name): f"data {name}" for name in data.commands},
+}
+
+
 class _Sections(click.Group):
     """A group whose help lists the commands by section, each with its whole summary."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command. Raises `UsageError` for one that has moved, with its new name."""
+        if args[0] in MOVED:
+            ctx.fail(f"{ctx.command_path} {args[0]} is now populace {MOVED[args[0]]}.")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, commands in SECTIONS.items():
