@@ -88,7 +88,7 @@ def answer_schema(offered: tuple[type[Action], ...], addressees: tuple[str, ...]
     is there, so that providers can cache it. Raises `ValueError` if no action is possible.
     """
     schema = _open_schema(offered, is_alone=not addressees)
-    return replace(schema, validate=_checked(schema.validate, addressees))
+    return replace(schema, validate=_check_addressees(schema.validate, addressees))
 
 
 @lru_cache(maxsize=256)
@@ -99,8 +99,8 @@ def _open_schema(offered: tuple[type[Action], ...], *, is_alone: bool) -> Answer
         raise ValueError("no action can be offered: all of them are spoken to somebody, and nobody is there")
     if len(possible) == 1:
         only = possible[0]
-        schema = _told(strict_schema(_json_schema(only)), only, is_alone=is_alone)
-        return AnswerSchema(only.__name__, schema, only.model_validate, _generators(possible), only.text_form)
+        schema = _describe_schema(strict_schema(_json_schema(only)), only, is_alone=is_alone)
+        return AnswerSchema(only.__name__, schema, only.model_validate, _make_generators(possible), only.text_form)
     adapter, union = _any_of(possible)
 
     def unwrap(answer: object) -> Action:
@@ -108,7 +108,7 @@ def _open_schema(offered: tuple[type[Action], ...], *, is_alone: bool) -> Answer
             raise ValueError('the answer must be an object with the one key "action"')
         return adapter.validate_python(answer["action"])
 
-    told = {one.__name__: _told(union["$defs"][one.__name__], one, is_alone=is_alone) for one in possible}
+    told = {one.__name__: _describe_schema(union["$defs"][one.__name__], one, is_alone=is_alone) for one in possible}
     wrapped = {
         "type": "object",
         "properties": {"action": {"anyOf": union["anyOf"]}},
@@ -116,14 +116,14 @@ def _open_schema(offered: tuple[type[Action], ...], *, is_alone: bool) -> Answer
         "additionalProperties": False,
         "$defs": union["$defs"] | told,
     }
-    return AnswerSchema("Turn", wrapped, unwrap, _generators(possible))
+    return AnswerSchema("Turn", wrapped, unwrap, _make_generators(possible))
 
 
-def _generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
-    return {action.name: partial(_proposed, action) for action in actions}
+def _make_generators(actions: tuple[type[Action], ...]) -> dict[str, AnswerGenerator]:
+    return {action.name: partial(_propose_values, action) for action in actions}
 
 
-def _proposed(
+def _propose_values(
     action: type[Action], rng: random.Random, situation: Any, schema: Mapping[str, Any]
 ) -> Mapping[str, Any] | None:
     """Return the values that the action's own generator proposes.
@@ -146,19 +146,19 @@ def _json_schema(action: type[Action]) -> Mapping[str, Any]:
 @lru_cache(maxsize=256)
 def _any_of(actions: tuple[type[Action], ...]) -> tuple[TypeAdapter[Action], Mapping[str, Any]]:
     """Return the adapter that reads one of several actions, and its schema."""
-    union_type: Any = Annotated[_union(actions), Field(discriminator="kind")]
+    union_type: Any = Annotated[_join_types(actions), Field(discriminator="kind")]
     adapter: TypeAdapter[Action] = TypeAdapter(union_type)
     return adapter, strict_schema(adapter.json_schema())
 
 
-def _union(actions: tuple[type[Action], ...]) -> Any:
+def _join_types(actions: tuple[type[Action], ...]) -> Any:
     union: Any = actions[0]
     for action in actions[1:]:
         union |= action
     return union
 
 
-def _told(schema: dict[str, Any], action: type[Action], *, is_alone: bool) -> dict[str, Any]:
+def _describe_schema(schema: dict[str, Any], action: type[Action], *, is_alone: bool) -> dict[str, Any]:
     schema = {**schema, "description": _told_of(action)}
     if action.addressed and is_alone:
         to = {**schema["properties"]["to"], "maxItems": 0}
@@ -170,13 +170,13 @@ def _told_of(action: type[Action]) -> str:
     return " ".join((action.__doc__ or action.name).split())
 
 
-def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) -> Callable[[object], Action]:
+def _check_addressees(validate: Callable[[object], Action], addressees: tuple[str, ...]) -> Callable[[object], Action]:
     def check(answer: object) -> Action:
         action = validate(answer)
         if not action.addressed:
             return action
         given = action.addressees
-        known = tuple(_addressee(name, addressees) for name in given)
+        known = tuple(_match_addressee(name, addressees) for name in given)
         if known == given:
             return action
         is_one = isinstance(getattr(action, "to", None), str)
@@ -185,7 +185,7 @@ def _checked(validate: Callable[[object], Action], addressees: tuple[str, ...]) 
     return check
 
 
-def _addressee(name: str, addressees: tuple[str, ...]) -> str:
+def _match_addressee(name: str, addressees: tuple[str, ...]) -> str:
     """Return the addressee that a model calls by this name: in full, by a part, or with more than the name.
 
     Only one of them may be meant: "Roger" and "Roger Nash (neighbour)" are Roger Nash, unless there is another Roger.
@@ -218,10 +218,10 @@ def described_actions(possible: tuple[type[Action], ...]) -> str:
 
     Some endpoints take a JSON Schema but never show it to the model, or ignore bounds such as `maxLength`.
     """
-    return "\n".join(line for action in possible for line in _described(action))
+    return "\n".join(line for action in possible for line in _iter_descriptions(action))
 
 
-def _described(action: type[Action]) -> Iterator[str]:
+def _iter_descriptions(action: type[Action]) -> Iterator[str]:
     schema = _json_schema(action)
     yield f"- {action.name}: {_told_of(action)}"
     for name, part in schema["properties"].items():
@@ -232,25 +232,25 @@ def _described(action: type[Action]) -> Iterator[str]:
 def _described_part(
     name: str, part: Mapping[str, Any], definitions: Mapping[str, Any], indent: str, is_required: bool
 ) -> Iterator[str]:
-    inner = _resolved(part, definitions)
+    inner = _resolve_reference(part, definitions)
     about = str(part.get("description") or inner.get("description") or "")
     form = form_in_words(inner, definitions) + ("" if is_required else ", optional")
     yield f"{indent}{name} ({form}){': ' + ' '.join(about.split()) if about else ''}"
-    items = _resolved(inner.get("items", {}), definitions)
+    items = _resolve_reference(inner.get("items", {}), definitions)
     nested = items if items.get("properties") else inner
     if len(indent) < _DEEPEST:
         for key, value in nested.get("properties", {}).items():
             yield from _described_part(key, value, definitions, indent + "  ", key in nested.get("required", ()))
 
 
-def _resolved(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolve_reference(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
     reference = str(part.get("$ref", "")).rpartition("/")[2]
     return {**definitions.get(reference, {}), **{k: v for k, v in part.items() if k != "$ref"}} if reference else part
 
 
 def form_in_words(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """Describe the type and the bounds of one value in words."""
-    part = _resolved(part, definitions)
+    part = _resolve_reference(part, definitions)
     if "enum" in part or "const" in part:
         return "one of " + ", ".join(str(value) for value in part.get("enum", [part.get("const")]))
     if options := [*part.get("anyOf", ()), *part.get("oneOf", ())]:
@@ -286,25 +286,27 @@ def typed_fields(action: type[Action]) -> list[ActionField]:
     A field that may be None counts as its other type. Texts, lists, nested objects and `kind` are left out.
     """
     found = (
-        _typed(name, field.annotation, " ".join((field.description or "").split()))
+        _typed_field(name, field.annotation, " ".join((field.description or "").split()))
         for name, field in action.model_fields.items()
         if name != "kind"
     )
     return [field for field in found if field is not None]
 
 
-def _typed(name: str, annotation: Any, description: str) -> ActionField | None:
+def _typed_field(name: str, annotation: Any, description: str) -> ActionField | None:
     if get_origin(annotation) in (Union, UnionType):
         parts = [part for part in get_args(annotation) if part is not NoneType]
-        return _typed(name, parts[0], description) if len(parts) == 1 else None
+        return _typed_field(name, parts[0], description) if len(parts) == 1 else None
     if hasattr(annotation, "__metadata__"):  # Annotated within a union
-        return _typed(name, annotation.__origin__, description)
+        return _typed_field(name, annotation.__origin__, description)
     if get_origin(annotation) is Literal:
-        return ActionField(name, "choice", [_written(v) for v in get_args(annotation) if v is not None], description)
+        return ActionField(
+            name, "choice", [_write_value(v) for v in get_args(annotation) if v is not None], description
+        )
     if not isinstance(annotation, type):
         return None
     if issubclass(annotation, Enum):
-        return ActionField(name, "choice", [_written(member.value) for member in annotation], description)
+        return ActionField(name, "choice", [_write_value(member.value) for member in annotation], description)
     if issubclass(annotation, bool):
         return ActionField(name, "boolean", (), description)
     if issubclass(annotation, int):
@@ -312,7 +314,7 @@ def _typed(name: str, annotation: Any, description: str) -> ActionField | None:
     return ActionField(name, "number", (), description) if issubclass(annotation, float) else None
 
 
-def _written(value: object) -> str:
+def _write_value(value: object) -> str:
     """Return the value as SQL reads it from the payload."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -334,7 +336,7 @@ def check_actions(actions: object, *, where: str) -> None:
     names: dict[str, type[Action]] = {}
     for given in actions:
         action = _class_of(given, where)
-        _check(action)
+        _check_action(action)
         other = names.setdefault(action.name, action)
         if other is not action:
             raise SetupError(
@@ -359,7 +361,7 @@ def _is_free(action: type[Action]) -> bool:
     open_fields = [name for name in own_fields(action) if is_free_text(action, name)]
     if not open_fields:
         return False
-    examples = _examples(action)
+    examples = _make_examples(action)
     # The same choices with other words: where no text changes, no word is in it.
     for one, other in product(examples, examples[:3]):
         told = one.model_copy(update={name: getattr(other, name) for name in open_fields})
@@ -377,7 +379,7 @@ def _class_of(given: object, where: str) -> type[Action]:
     raise SetupError(f"{where} lists {given!r} among its actions, which is no class derived from Action.")
 
 
-def _check(action: type[Action]) -> None:
+def _check_action(action: type[Action]) -> None:
     said = f"The action {action.__name__}"
     name = getattr(action, "name", None)
     if not isinstance(name, str) or not name.strip():
@@ -457,14 +459,14 @@ def _check_schema(said: str, action: type[Action]) -> None:
 def _check_text(said: str, action: type[Action]) -> None:
     if inspect.isfunction(action.emitted_text):
         raise SetupError(f"{said} has emitted_text as a method; write @property above it.")
-    for example in _examples(action):
+    for example in _make_examples(action):
         try:
             text = example.emitted_text
         except Exception:  # noqa: BLE001, S112 - it may be written for better answers than an invented one
             continue
         if not isinstance(text, str):
             raise SetupError(f"{said} has an emitted_text that gives {text!r}; it must give a str.")
-    if action.addressed and any(not _are_keys(getattr(e, "to", None)) for e in _examples(action)):
+    if action.addressed and any(not _are_keys(getattr(e, "to", None)) for e in _make_examples(action)):
         raise SetupError(
             f"{said} is addressed, so its field `to` must be a str, the key of the agent that is addressed, or a "
             f"tuple[str, ...] of several."
@@ -476,7 +478,7 @@ def _are_keys(to: object) -> bool:
 
 
 @cache
-def _examples(action: type[Action]) -> tuple[Action, ...]:
+def _make_examples(action: type[Action]) -> tuple[Action, ...]:
     """Return valid instances, invented from the schema.
 
     Return fewer, or none, if the class demands more than its schema says.
@@ -484,7 +486,7 @@ def _examples(action: type[Action]) -> tuple[Action, ...]:
     schema, found = strict_schema(action.model_json_schema()), []
     for number in range(_TRIED):
         try:
-            found.append(action.model_validate(fill_schema(schema, _rng(number), partial(_words, number))))
+            found.append(action.model_validate(fill_schema(schema, _make_rng(number), partial(_number_words, number))))
         except (ValidationError, UnsatisfiableSchemaError):
             continue
         except Exception:  # noqa: BLE001, S112 - a validator of the scenario's own may fail in any way
@@ -492,9 +494,9 @@ def _examples(action: type[Action]) -> tuple[Action, ...]:
     return tuple(found)
 
 
-def _words(number: int, shortest: int, longest: int | None) -> str:
+def _number_words(number: int, shortest: int, longest: int | None) -> str:
     return f"words number {number}"
 
 
-def _rng(number: int) -> random.Random:
+def _make_rng(number: int) -> random.Random:
     return random.Random(number)  # noqa: S311 - examples are no secrets

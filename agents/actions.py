@@ -242,7 +242,7 @@ class Action(BaseModel):
         if len(told) == 1 and isinstance(text := getattr(self, told[0]), str):
             return text
         values = self.model_dump(mode="json", exclude={"kind", "to"})
-        return "; ".join(f"{name}: {_listed(value)}" for name, value in values.items()) or self.name
+        return "; ".join(f"{name}: {_join_values(value)}" for name, value in values.items()) or self.name
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
@@ -331,8 +331,8 @@ def _kind_of(action: type[Action]) -> tuple[Any, ...]:
     return ()
 
 
-def _listed(value: Any) -> str:
-    return ", ".join(map(_listed, value)) if isinstance(value, list) else str(value)
+def _join_values(value: Any) -> str:
+    return ", ".join(map(_join_values, value)) if isinstance(value, list) else str(value)
 
 
 def own_fields(action: type[Action]) -> list[str]:

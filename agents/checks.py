@@ -81,7 +81,7 @@ class CheckContext:
 
         `replicate` numbers several answers to the same request, from 0. Raises what `PersonaModel.ask` raises.
         """
-        return await self.model.ask(prompt, schema, self.request_context.varied(role=role, replicate=replicate))
+        return await self.model.ask(prompt, schema, self.request_context.vary_context(role=role, replicate=replicate))
 
 
 def passed(score: float | None = None) -> CheckResult:
@@ -98,12 +98,12 @@ def failed(reason: str, score: float | None = None, *, field: str = "", renews: 
     `reason` is a sentence to the model, which begins with the `field`. With `renews` the model is asked for something
     else instead of a repair.
     """
-    return CheckResult(CheckOutcome.FAILED, _located(reason, field), score, field=field, renews=renews)
+    return CheckResult(CheckOutcome.FAILED, _locate_reason(reason, field), score, field=field, renews=renews)
 
 
 def warned(reason: str, score: float | None = None, *, field: str = "") -> CheckResult:
     """Return the result of a rule that cannot be sure. The output is kept and the reason recorded."""
-    return CheckResult(CheckOutcome.WARNED, _located(reason, field), score, field=field)
+    return CheckResult(CheckOutcome.WARNED, _locate_reason(reason, field), score, field=field)
 
 
 def undecided(reason: str) -> CheckResult:
@@ -111,7 +111,7 @@ def undecided(reason: str) -> CheckResult:
     return CheckResult(CheckOutcome.UNDECIDED, reason)
 
 
-def _located(reason: str, field: str) -> str:
+def _locate_reason(reason: str, field: str) -> str:
     return f"In {field}: {reason}" if field else reason
 
 

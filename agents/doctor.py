@@ -114,7 +114,7 @@ class _CallLog:
         """Know no earlier answer."""
 
 
-async def examine(
+async def examine_endpoint(
     handle: ModelHandle,
     *,
     within: float = 60.0,
@@ -143,7 +143,7 @@ async def examine(
         doctor.check_usage(prices)
         if embeddings:
             await doctor.check_embeddings(embeddings, within)
-    return doctor.examination(works=works)
+    return doctor.sum_up(works=works)
 
 
 class _Doctor:
@@ -158,7 +158,7 @@ class _Doctor:
             handle, ledger=self._log, limits=limits, answer_tokens=_LENGTH, backoff=Backoff(patience=within, attempts=2)
         )
 
-    def examination(self, *, works: bool) -> Examination:
+    def sum_up(self, *, works: bool) -> Examination:
         """Sum up the findings."""
         tokens = sum((call.input_tokens or 0) + (call.output_tokens or 0) for call in self._log.calls)
         return Examination(tuple(self._findings), works=works, calls=self._gateway.calls, tokens=tokens)
@@ -171,7 +171,7 @@ class _Doctor:
 
     async def check_schema(self) -> bool:
         """Return whether the model answers under a schema, in the best form that its endpoint takes."""
-        answer = await self._ask(_QUESTION, AnswerSchema.of(Animal))
+        answer = await self._ask_model(_QUESTION, AnswerSchema.of(Animal))
         modes, without = self._gateway.output_mode, self._gateway.parameters_left_out
         if answer.value is None:
             self.report("schema", Health.NO, f"{answer.outcome}: {answer.reason}")
@@ -197,7 +197,7 @@ class _Doctor:
     async def check_text(self) -> None:
         """Find out in which of four languages the model writes a sentence, in plain text."""
         asked = "; ".join(map(language_name, _LANGUAGES))
-        answer = await self._ask(f"Describe a market in the rain in one long sentence in each language: {asked}.")
+        answer = await self._ask_model(f"Describe a market in the rain in one long sentence in each language: {asked}.")
         if answer.value is None:
             self.report("languages", Health.UNKNOWN, f"{answer.outcome}: {answer.reason}")
             return
@@ -212,7 +212,7 @@ class _Doctor:
         """Compare two answers to one seed with one to another."""
         if "seed" in self._gateway.parameters_left_out:
             return
-        same, again, other = [(await self._ask(_TALE, seed=_SEED + n)).raw for n in (0, 0, 1)]
+        same, again, other = [(await self._ask_model(_TALE, seed=_SEED + n)).raw for n in (0, 0, 1)]
         if not (same and again and other):
             self.report("seed", Health.UNKNOWN, "It is taken, but not every call was answered.")
         elif same != again:
@@ -228,7 +228,7 @@ class _Doctor:
         """Measure how long an answer takes alone, and how long among several."""
         alone = self._median_seconds(self._log.calls)
         before = len(self._log.calls)
-        await asyncio.gather(*(self._ask(_TALE, seed=_SEED + 2 + n) for n in range(_AT_ONCE)))
+        await asyncio.gather(*(self._ask_model(_TALE, seed=_SEED + 2 + n) for n in range(_AT_ONCE)))
         calls = self._log.calls[before:]
         refused = [call for call in calls if call.raw is None]
         said = f"An answer takes {alone:.2f} s alone, and {self._median_seconds(calls):.2f} s with {_AT_ONCE} at once."
@@ -269,7 +269,7 @@ class _Doctor:
         else:
             self.report("embeddings", Health.NO, f"{model!r} does not give one list of numbers for each text.")
 
-    async def _ask(self, text: str, schema: AnswerSchema[Any] = _TEXT, *, seed: int = _SEED) -> Answer[Any]:
+    async def _ask_model(self, text: str, schema: AnswerSchema[Any] = _TEXT, *, seed: int = _SEED) -> Answer[Any]:
         self._asked += 1
         prompt = RenderedPrompt("doctor", 1, (("user", text),))
         return await self._gateway.ask(prompt, schema, RequestContext("doctor", self._asked, "", seed))

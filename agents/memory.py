@@ -9,7 +9,7 @@ from sys import intern
 from typing import ClassVar, Literal
 
 from ..core.text import words
-from .embedding.vectors import Vector, cosine, unit
+from .embedding.vectors import Vector, measure_cosine, unit
 
 #: What a note is of: news, what the agent did or said, what it was told, what it concluded, what it means to do.
 type NoteKind = Literal["seen", "said", "heard", "reflection", "plan"]
@@ -90,14 +90,14 @@ class Memory:
         """Remember `text`. If there is no room, forget the oldest note. A plan replaces the one before it."""
         note = _Note(text, kind, step, self.weigh(text, kind) if importance is None else importance, time)
         if kind != "plan":
-            self._take(note)
+            self._take_note(note)
             return
         if self._plan is not None:
             self._plan.text = f"You planned: {self._plan.text}"
-            self._take(self._plan)
+            self._take_note(self._plan)
         self._plan = note
 
-    def _take(self, note: _Note) -> None:
+    def _take_note(self, note: _Note) -> None:
         self._notes.append(note)
         if len(self._notes) > self._capacity:
             del self._notes[0]
@@ -162,7 +162,7 @@ class Memory:
         notes = self._notes
         if without:
             notes = [note for note in notes if not note.text.endswith(without)]
-        scores = self._scores(cue, notes[: len(notes) - self._always], vector) if len(notes) > count else ()
+        scores = self._score_notes(cue, notes[: len(notes) - self._always], vector) if len(notes) > count else ()
         if not any(scores):  # all are equal, so the newest are chosen
             return tuple([note.told for note in notes[-count:]])
         ranked = sorted(zip(scores, range(len(scores)), strict=True), reverse=True)
@@ -173,9 +173,9 @@ class Memory:
     def _chosen_from(self) -> list[_Note]:
         return self._notes[: len(self._notes) - self._always]
 
-    def _scores(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
+    def _score_notes(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
         """Return the score of each note, or an empty list if all are equal."""
-        return _likeness(vector, notes) or _bm25(words(cue), notes)
+        return _score_by_vectors(vector, notes) or _score_by_bm25(words(cue), notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +210,14 @@ class MemoryStream(Memory):
         #: In how many of the notes each word is.
         self._holding = Counter[str]()
 
-    def _take(self, note: _Note) -> None:
+    def _take_note(self, note: _Note) -> None:
         self._notes.append(note)
         self._holding.update(note.words)
         alike = [other for other in self._notes if (other.kind == "reflection") == (note.kind == "reflection")]
         if len(alike) > self._capacity:
-            self._forget(alike[0])
+            self._forget_note(alike[0])
 
-    def _forget(self, note: _Note) -> None:
+    def _forget_note(self, note: _Note) -> None:
         del self._notes[next(place for place, one in enumerate(self._notes) if one is note)]
         for word in note.words:
             self._holding[word] -= 1
@@ -246,24 +246,24 @@ class MemoryStream(Memory):
         since = [note for note in self._notes if note.kind != "reflection" and note.step >= last]
         return tuple(note.told for note in since) if sum(note.importance or 0 for note in since) >= importance else ()
 
-    def _scores(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
+    def _score_notes(self, cue: str, notes: Sequence[_Note], vector: Vector | None) -> list[float]:
         weights, newest = self._weights, max(note.step for note in notes)
         parts = (
             (weights.recency, [weights.decay ** (newest - note.step) for note in notes]),
-            (weights.relevance, super()._scores(cue, notes, vector) or [0.0] * len(notes)),
+            (weights.relevance, super()._score_notes(cue, notes, vector) or [0.0] * len(notes)),
             (weights.importance, [float(note.importance or _LEAST) for note in notes]),
         )
-        scaled = [[weight * one for one in _scaled(values)] for weight, values in parts]
+        scaled = [[weight * one for one in _scale_values(values)] for weight, values in parts]
         return [fsum(one) for one in zip(*scaled, strict=True)]
 
 
-def _scaled(values: Sequence[float]) -> list[float]:
+def _scale_values(values: Sequence[float]) -> list[float]:
     """Scale the values to between 0 for the least and 1 for the greatest. All are 0 if they are equal."""
     least, width = min(values), max(values) - min(values)
     return [(value - least) / width if width else 0.0 for value in values]
 
 
-def _likeness(cue: Vector | None, notes: Sequence[_Note]) -> list[float]:
+def _score_by_vectors(cue: Vector | None, notes: Sequence[_Note]) -> list[float]:
     """Return the cosine of each note to the cue, or an empty list if a vector is missing."""
     if cue is None:
         return []
@@ -271,10 +271,10 @@ def _likeness(cue: Vector | None, notes: Sequence[_Note]) -> list[float]:
     if len(vectors) < len(notes):
         return []
     asked = unit(cue)
-    return [cosine(asked, vector) for vector in vectors]
+    return [measure_cosine(asked, vector) for vector in vectors]
 
 
-def _bm25(wanted: frozenset[str], notes: Sequence[_Note]) -> list[float]:
+def _score_by_bm25(wanted: frozenset[str], notes: Sequence[_Note]) -> list[float]:
     """Return the BM25 score of each note.
 
     A word counts once in a note, and is rare if few of these notes hold it. Return an empty list if no note holds any

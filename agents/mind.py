@@ -25,7 +25,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel
 
-from ..core.errors import explain, hook
+from ..core.errors import hook, raise_explained
 from ..core.model import HUMAN, Answer, AnswerSchema, Outcome, PersonaModel, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import novelty_of
@@ -231,13 +231,13 @@ async def generate(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
     answer = refused or await context.model.ask(prompt, schema, state["request_context"])
     turn = answer.value
     thoughts = (Deliberation("thought", turn.thoughts),) if turn and turn.thoughts else ()
-    return drafted(prompt, schema, answer, answer.attempts, render=render) | {
+    return draft_turn(prompt, schema, answer, answer.attempts, render=render) | {
         "deliberations": thoughts,
         **({} if view is observation else {"observation": view, "shown": view}),
     }
 
 
-def drafted(
+def draft_turn(
     prompt: RenderedPrompt,
     schema: AnswerSchema[TurnAnswer],
     answer: Answer[TurnAnswer],
@@ -260,7 +260,11 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
         return {}
     if action.checks:
         about = CheckContext(
-            state["observation"], context.world, context.model, state["request_context"], _instructions(draft.prompt)
+            state["observation"],
+            context.world,
+            context.model,
+            state["request_context"],
+            _read_instructions(draft.prompt),
         )
         draft = replace(draft, checks=await run_checks(action, about))
     revises = novelty_of(type(action)) == "revise" and (context.revises_repeats or action.novelty == "revise")
@@ -273,7 +277,7 @@ async def check(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
 
 def _is_sent_back(state: Mapping[str, Any]) -> bool:
     draft: Draft = state["draft"]
-    return not draft.is_final and bool(draft.earlier or _complaints(draft))
+    return not draft.is_final and bool(draft.earlier or _list_complaints(draft))
 
 
 async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -283,8 +287,8 @@ async def revise(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[s
     """
     draft = state["draft"]
     template, earlier = load_prompt(ROOM, "revise"), draft.earlier
-    complaints = [one.reason for one in _complaints(draft)]
-    is_renewed = earlier is not None or any(one.renews for one in _complaints(draft))
+    complaints = [one.reason for one in _list_complaints(draft)]
+    is_renewed = earlier is not None or any(one.renews for one in _list_complaints(draft))
     # Of what another agent said nothing is shown: this one could not know it.
     whose = "none" if earlier is None else "own" if earlier.agent == state["observation"].agent else "other"
     request = template.render(
@@ -356,7 +360,7 @@ async def ask_many[T](
     For a scenario's own stages. All answers are awaited before an error is raised, so that no paid answer is lost.
     Raises what `PersonaModel.ask` raises.
     """
-    contexts = [state["request_context"].varied(role=role, replicate=n) for n in range(count)]
+    contexts = [state["request_context"].vary_context(role=role, replicate=n) for n in range(count)]
     asked = (runtime.context.model.ask(prompt, schema, context) for context in contexts)
     answers = await asyncio.gather(*asked, return_exceptions=True)
     for answer in answers:
@@ -371,7 +375,7 @@ _CHOICES = re.compile(r"\(one of [^\n]*\)")
 _QUOTED_FAULT = re.compile(r"\((['\"]).*?\1\)")
 
 
-def _instructions(prompt: RenderedPrompt) -> str:
+def _read_instructions(prompt: RenderedPrompt) -> str:
     """Return the instructions of a prompt: its rules, and its text about the actions and this request."""
     template, slots = prompt.template, prompt.slots
     told = [_CHOICES.sub("", slots.get("actions", "")), slots.get("angle", "")]
@@ -380,7 +384,7 @@ def _instructions(prompt: RenderedPrompt) -> str:
     return "\n".join((template.system, template.user, *told)) if template else ""
 
 
-def _complaints(draft: Draft) -> list[CheckResult]:
+def _list_complaints(draft: Draft) -> list[CheckResult]:
     """Return the failed checks that ask for a revision."""
     asking = {one.name for one in draft.answer.value.checks if one.revises} if draft.answer.value else set()
     return [one for one in draft.checks if one.outcome is CheckOutcome.FAILED and one.check in asking]
@@ -406,21 +410,21 @@ class Mind:
     @property
     def graph(self) -> "Graph":
         """The LangGraph graph of the stages, compiled when it is first asked for and shared by equal minds."""
-        return self.own or _compile(self.stages)
+        return self.own or _compile_graph(self.stages)
 
     async def decide(self, state: MindState, context: MindContext) -> Decision:
         """Return the decision of one turn."""
         if not self.is_direct:
-            return _decision(await self._run(state, context))
+            return _read_decision(await self._run_graph(state, context))
         runtime = cast("Runtime[MindContext]", SimpleNamespace(context=context))  # such stages read the context alone
         for stage in self.stages:
-            state = _updated(state, await stage(state, runtime))
+            state = _update_state(state, await stage(state, runtime))
             if stage is check and _is_sent_back(state):
-                state = _updated(state, await revise(state, runtime))
-                state = _updated(state, await check(state, runtime))
-        return _decision(state)
+                state = _update_state(state, await revise(state, runtime))
+                state = _update_state(state, await check(state, runtime))
+        return _read_decision(state)
 
-    async def _run(self, state: MindState, context: MindContext) -> Mapping[str, Any]:
+    async def _run_graph(self, state: MindState, context: MindContext) -> Mapping[str, Any]:
         """Return the state in which the graph ends. The role `human` answers where the graph interrupts itself."""
         graph = self.graph
         if not getattr(graph, "checkpointer", None):
@@ -435,8 +439,8 @@ class Mind:
         while interrupts := found.get("__interrupt__"):
             answers = {}
             for one in interrupts:
-                about = state["request_context"].varied(role=HUMAN, replicate=asked)
-                answer = await context.model.ask(_interruption(one.value), _TYPED, about)
+                about = state["request_context"].vary_context(role=HUMAN, replicate=asked)
+                answer = await context.model.ask(_interruption_prompt(one.value), _TYPED, about)
                 if answer.value is None:
                     return {"decision": Decision(None, answer.outcome, answer.reason, prompt="interrupt@1")}
                 answers[one.id], asked = answer.value, asked + 1
@@ -458,7 +462,7 @@ class _Held:
         return self._values[int(data[1])]
 
 
-def _interruption(value: object) -> RenderedPrompt:
+def _interruption_prompt(value: object) -> RenderedPrompt:
     text = value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
     return RenderedPrompt("interrupt", 1, (("user", text),))
 
@@ -472,7 +476,7 @@ _KEPT = 64
 
 
 @lru_cache(maxsize=_KEPT)
-def _compile(stages: tuple[Stage, ...]) -> "Graph":
+def _compile_graph(stages: tuple[Stage, ...]) -> "Graph":
     from langgraph.graph import START, StateGraph
 
     graph = StateGraph(MindState, context_schema=MindContext)
@@ -480,16 +484,16 @@ def _compile(stages: tuple[Stage, ...]) -> "Graph":
     for stage, name, following in zip(stages, names, (*names[1:], None), strict=True):
         graph.add_node(
             name,
-            _node(stage, following),
+            _make_node(stage, following),
             destinations=(*(("revise",) if stage is check else ()), following or "__end__"),
         )
     if check in stages:
-        graph.add_node("revise", _node(revise, check.__name__), destinations=(check.__name__,))
+        graph.add_node("revise", _make_node(revise, check.__name__), destinations=(check.__name__,))
     graph.add_edge(START, names[0])
     return graph.compile(name="mind")
 
 
-def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
+def _make_node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
     """Return the stage as a node of the graph. It names what follows, so that no edge has to be decided."""
     from langgraph.types import Command
 
@@ -498,7 +502,7 @@ def _node(stage: Stage, following: str | None) -> Callable[..., Awaitable[Any]]:
         update = await stage(state, runtime)
         if not isinstance(update, Mapping):
             return update
-        if stage is check and _is_sent_back(_updated(state, update)):
+        if stage is check and _is_sent_back(_update_state(state, update)):
             return Command(update=update, goto="revise")
         return update if following is None else Command(update=update, goto=following)
 
@@ -519,15 +523,15 @@ def decide_by_rule(rule: Rule, observation: Observation, offered: tuple[type[Act
             if key not in observation.addressees:
                 raise ValueError(f"it speaks to {key!r}, who is not there")
     except Exception as error:
-        explain(error, getattr(rule, "__self__", rule), getattr(rule, "__name__", "mind"))
+        raise_explained(error, getattr(rule, "__self__", rule), getattr(rule, "__name__", "mind"))
         raise
     return Decision(action, attempts=0, prompt="rule", model="rule")
 
 
-def _updated(state: MindState, update: Any) -> MindState:
+def _update_state(state: MindState, update: Any) -> MindState:
     return cast("MindState", {**state, **update})
 
 
-def _decision(state: Mapping[str, Any]) -> Decision:
+def _read_decision(state: Mapping[str, Any]) -> Decision:
     decision: Decision = state["decision"]
     return decision

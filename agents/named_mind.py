@@ -64,9 +64,9 @@ async def plan(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str
     observation = state["observation"]
     if not observation.plan_ahead:
         return {}
-    answer = await _asked(partial(plan_prompt, world=runtime.context.world), _PLAN, state, runtime)
+    answer = await _ask_fitted(partial(plan_prompt, world=runtime.context.world), _PLAN, state, runtime)
     if answer.value is None:
-        return {"missed": (*state.get("missed", ()), _missed("plan", answer))}
+        return {"missed": (*state.get("missed", ()), _make_missed("plan", answer))}
     text = answer.value.text
     planned = replace(observation, plan=text, plan_time="", plan_ahead=0)
     return {
@@ -80,9 +80,9 @@ async def reflect(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[
     """Ask what the agent concludes from its notes if a reflection is due. The answer becomes up to three notes."""
     if not state["observation"].reflects_on:
         return {}
-    answer = await _asked(partial(reflect_prompt, world=runtime.context.world), _REFLECTION, state, runtime)
+    answer = await _ask_fitted(partial(reflect_prompt, world=runtime.context.world), _REFLECTION, state, runtime)
     if answer.value is None:
-        return {"missed": (*state.get("missed", ()), _missed("reflect", answer))}
+        return {"missed": (*state.get("missed", ()), _make_missed("reflect", answer))}
     insights = (MemoryNote(one.text, "reflection", one.importance) for one in answer.value.insights)
     return {"notes": (*state.get("notes", ()), *insights)}
 
@@ -112,7 +112,7 @@ def reflect_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
     )
 
 
-async def _asked[T](
+async def _ask_fitted[T](
     render: partial[RenderedPrompt], schema: AnswerSchema[T], state: MindState, runtime: "Runtime[MindContext]"
 ) -> Answer[T]:
     observation, most = state["observation"], runtime.context.prompt_tokens
@@ -130,7 +130,7 @@ async def _asked[T](
     return refused or await runtime.context.model.ask(prompt, schema, state["request_context"])
 
 
-def _missed(stage: str, answer: Answer[Any]) -> MissedStage:
+def _make_missed(stage: str, answer: Answer[Any]) -> MissedStage:
     return MissedStage(stage, answer.outcome, answer.reason, answer.attempts)
 
 
@@ -163,7 +163,7 @@ def named_mind(
     """
     if name == "rule":
         raise ValueError("a rule is a plain function, without stages")
-    answering = _react(tools) if name == "react" else generate
+    answering = _make_react(tools) if name == "react" else generate
     before: tuple[Stage, ...] = (plan,) if plans else ()
     after: list[Stage] = [*((answer_request,) if answers else ()), *((reflect,) if reflects else ())]
     if builds:
@@ -206,7 +206,7 @@ def first_prompts(
     return found
 
 
-def _react(tools: "Sequence[ToolFunction]") -> Stage:
+def _make_react(tools: "Sequence[ToolFunction]") -> Stage:
     from .react import react_with  # loads LangGraph
 
     return react_with(tuple(tools))

@@ -49,7 +49,7 @@ _CLAUSE = re.compile(r"[,;:(，、；：（]|\s[–—-]\s|\s(?:who|whose|that|w
 _LEAST, _MOST = 12, 90
 
 
-def disclosed(description: str, kind: str, levels: Mapping[str, Disclosure] = DISCLOSURE) -> str:
+def disclose_to(description: str, kind: str, levels: Mapping[str, Disclosure] = DISCLOSURE) -> str:
     """Return what one agent knows of another by the kind of their tie.
 
     If `levels` lacks the kind, this is the first sentence. By default, kin, friends and those who care for each other
@@ -72,14 +72,14 @@ def disclosed_at(description: str, level: Disclosure) -> str:
     return clause if len(clause) <= _MOST else clause[:_MOST].rpartition(" ")[0] + "…"
 
 
-def quoted(line: str) -> str:
+def quote_line(line: str) -> str:
     """Return a spoken line in quotation marks that nothing in it can close."""
     return f'"{line.replace('"', "'")}"'
 
 
 def heard_note(speaker: str, line: str) -> str:
     """Return what an agent notes of a line that somebody said to it."""
-    return f"{speaker[0].upper()}{speaker[1:]} told you: {quoted(' '.join(line.split()))}"
+    return f"{speaker[0].upper()}{speaker[1:]} told you: {quote_line(' '.join(line.split()))}"
 
 
 def shown_name(key: str) -> str:
@@ -251,7 +251,7 @@ class Observation:
     @property
     def portrait(self) -> str:
         """The agent itself as in the prompt: its description under its name."""
-        return fence("persona", self.persona, **({"name": _attribute(self.name)} if self.name else {}))
+        return fence("persona", self.persona, **({"name": _as_attribute(self.name)} if self.name else {}))
 
     @cached_property
     def text(self) -> str:
@@ -271,24 +271,25 @@ class Observation:
             ]
             parts.append(fence("neighbours", "\n".join(near)))
         if self.news:
-            parts.append(_listed("news", self.news, most))
+            parts.append(_list_section("news", self.news, most))
         if self.memories:
-            parts.append(_listed("memory", self.memories, most))
+            parts.append(_list_section("memory", self.memories, most))
         if self.tools:
-            parts.append(_listed("tools", list(self.tools.values()), most))
+            parts.append(_list_section("tools", list(self.tools.values()), most))
         if self.posts:
             shown = [
-                f"{one.key} ({one.channel}, by {_short(one.author, most)}): {quoted(_short(one.text, most))}"
+                f"{one.key} ({one.channel}, by {_shorten_line(one.author, most)}): "
+                f"{quote_line(_shorten_line(one.text, most))}"
                 for one in self.posts
             ]
             parts.append(fence("posts", "\n".join(shown)))
         speakers = dict.fromkeys(
             line.key for line in reversed(self.heard)
         )  # who spoke last is answered, and comes last
-        parts += map(self._conversation, reversed(speakers))
+        parts += map(self._show_conversation, reversed(speakers))
         return "\n\n".join(parts)
 
-    def _conversation(self, key: str) -> str:
+    def _show_conversation(self, key: str) -> str:
         """Return the conversation with the one who has this key, up to what they have just said."""
         name, own, most = shown_name(key), self.name or _OWN, self.item_length
         lines, time = [], ""
@@ -296,13 +297,13 @@ class Observation:
             if one.key == key:
                 when = f"({one.time}) " if one.time != time else ""
                 speaker = own if one.is_own else shown_name(one.speaker) or name
-                lines.append(f"{when}{speaker}: {quoted(_short(one.text, most))}")
+                lines.append(f"{when}{speaker}: {quote_line(_shorten_line(one.text, most))}")
                 time = one.time
-        lines += [f"{name}: {quoted(_short(line.text, most))}" for line in self.heard if line.key == key]
+        lines += [f"{name}: {quote_line(_shorten_line(line.text, most))}" for line in self.heard if line.key == key]
         others = [one for one in self.party if one != key] if key in self.party else []
-        return fence("conversation", "\n".join(lines), **{"with": _attribute(" and ".join((name, *others)))})
+        return fence("conversation", "\n".join(lines), **{"with": _as_attribute(" and ".join((name, *others)))})
 
-    def capped(self, tokens: int, *, least: int = 0) -> "Observation":
+    def cap_tokens(self, tokens: int, *, least: int = 0) -> "Observation":
         """Return the same view within about `tokens`.
 
         Notes are dropped first, then silent neighbours, posts, lines heard earlier, older ones heard now, and news. At
@@ -315,7 +316,7 @@ class Observation:
         silent = len(self.neighbours) - max(places, default=0)
         cuts: tuple[tuple[Callable[[Observation, int], Observation], int], ...] = (
             (lambda v, n: replace(v, memories=v.memories[n:]), len(self.memories)),
-            (Observation.seeing, min(silent, len(self.neighbours) - least)),
+            (Observation.drop_neighbours, min(silent, len(self.neighbours) - least)),
             (lambda v, n: replace(v, posts=v.posts[: len(v.posts) - n]), len(self.posts)),
             (lambda v, n: replace(v, said_before=v.said_before[n:]), len(self.said_before)),
             (lambda v, n: replace(v, heard=v.heard[n:]), len(self.heard) - 1),
@@ -328,7 +329,7 @@ class Observation:
                 view = cut(whole, fewest)
         return view
 
-    def seeing(self, fewer: int) -> "Observation":
+    def drop_neighbours(self, fewer: int) -> "Observation":
         """Return the same view without its last `fewer` neighbours."""
         left = self.neighbours[: len(self.neighbours) - fewer]
         return replace(self, neighbours=left, unseen=self.unseen + fewer) if fewer > 0 else self
@@ -344,7 +345,7 @@ class Observation:
         After what `capped` leaves out, items are shortened. Then those who spoke are dropped, then lines, news and
         the plan.
         """
-        view = self.capped(tokens, least=1)
+        view = self.cap_tokens(tokens, least=1)
         for most in _SHORTER:
             if estimated_tokens(view.text) > tokens:
                 view = replace(view, item_length=min(most, view.item_length))
@@ -352,7 +353,7 @@ class Observation:
             if len(view.neighbours) > 1:
                 key = view.neighbours[-1].key
                 heard = tuple(h for h in view.heard if h.key != key)
-                view = replace(view.seeing(1), heard=heard)
+                view = replace(view.drop_neighbours(1), heard=heard)
             elif view.heard and len(view.heard) + len(view.neighbours) > 1:
                 view = replace(view, heard=view.heard[1:])
             elif view.news or view.plan or view.memories:
@@ -362,12 +363,12 @@ class Observation:
         return view
 
 
-def _attribute(text: str) -> str:
+def _as_attribute(text: str) -> str:
     """Return a text as the value of a tag's attribute, which nothing in it can close."""
     return " ".join(text.replace('"', "'").replace("<", "").replace(">", "").split())
 
 
-def _listed(section: str, items: Sequence[str], most: int) -> str:
+def _list_section(section: str, items: Sequence[str], most: int) -> str:
     """Return a section of the text with these items, one per line."""
     return fence(section, "- " + "\n- ".join(_all_short(items, most)))
 
@@ -379,13 +380,13 @@ def _all_short(texts: Sequence[str], most: int) -> Sequence[str]:
     # single spaces apart, so are those of each text.
     if together.isprintable() and "  " not in together and max(map(len, texts)) <= most:
         return texts
-    return [_short(text, most) for text in texts]
+    return [_shorten_line(text, most) for text in texts]
 
 
-def _short(text: str, most: int) -> str:
+def _shorten_line(text: str, most: int) -> str:
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
 #: Of texts of which there are few, as what neighbours are to each other.
-_short_again = lru_cache(1 << 12)(_short)
+_short_again = lru_cache(1 << 12)(_shorten_line)

@@ -145,7 +145,7 @@ class FewSubProblems:
 
     async def judge(self, action: Action, context: CheckContext) -> CheckResult:
         """Fail with the number of parts that are marked as such. The score is that number."""
-        count = max(_parts(marks, pattern, action.emitted_text) for marks, pattern in _PARTS)
+        count = max(_count_marks(marks, pattern, action.emitted_text) for marks, pattern in _PARTS)
         if count > _MOST_PARTS:
             return failed(f"It has {count} sub-problems; leave at most {_MOST_PARTS}.", count)
         return passed(count)
@@ -192,7 +192,7 @@ class ProblemReview(FrozenModel):
         return [words for is_wrong, words in found if is_wrong]
 
 
-def _review(rng: random.Random, situation: object, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find_sound(rng: random.Random, situation: object, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the built-in generator answers: it finds every problem sound."""
     return {"is_complete": True, "asks": True, "lacks_figure": False, "gives_solution": False, "gives_role": False}
 
@@ -220,7 +220,7 @@ class Reviewed:
             problem=fence("problem", action.emitted_text),
             answer=answer_phrase(prompt, str(vars(action).get(STATED, ""))) if is_verified else "",
         )
-        schema = replace(AnswerSchema.of(ProblemReview), generators={"review_problem": _review})
+        schema = replace(AnswerSchema.of(ProblemReview), generators={"review_problem": _find_sound})
         answer = await context.ask(rendered, schema)
         if answer.value is None:
             return undecided(f"The grader gave no usable answer ({answer.outcome}).")
@@ -231,7 +231,7 @@ class Reviewed:
 def answer_phrase(prompt: Prompt, answer: str, **slots: str) -> str:
     """Tell a judge in the words of `prompt` which answer solutions have agreed on. Return "" for no answer."""
     return (
-        Template(prompt.phrase("answer", "agreed")).substitute(answer=fence("answer", answer), **slots)
+        Template(prompt.find_phrase("answer", "agreed")).substitute(answer=fence("answer", answer), **slots)
         if answer
         else ""
     )
@@ -270,17 +270,17 @@ def _stated_answer(text: str, answer: str) -> str:
         return ""
     pattern = re.compile(rf"(?<![\w.]){re.escape(answer)}(?![\w:]|\.\d)" if answer.isascii() else re.escape(answer))
     sentences = _SENTENCE.split(text)
-    asking = [at for at, sentence in enumerate(sentences) if _asks(sentence)]
+    asking = [at for at, sentence in enumerate(sentences) if _is_asking(sentence)]
     behind = sentences[asking[-1] + 1 :] if asking else []
     return next((sentence.strip() for sentence in behind if pattern.search(sentence)), "")
 
 
-def _asks(sentence: str) -> bool:
+def _is_asking(sentence: str) -> bool:
     """Return whether a sentence asks for something, or for a form of the answer."""
     return any(pattern.search(sentence) for pattern in (_QUESTION, _DEMAND, _DEMAND_CJK, _FORM))
 
 
-def _parts(marks: str, pattern: re.Pattern[str], text: str) -> int:
+def _count_marks(marks: str, pattern: re.Pattern[str], text: str) -> int:
     """Count the marks of a sequence that are in a text, from the first one on."""
     found = {mark for match in pattern.finditer(text) for mark in match.groups() if mark}
     return next((at for at, mark in enumerate(marks) if mark not in found), len(marks))

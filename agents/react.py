@@ -29,9 +29,9 @@ from ..core.model import Answer, RequestContext
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from .action_schema import check_actions, described_actions
 from .actions import Action, Novelty, dump_json
-from .mind import Deliberation, MindContext, MindState, Stage, drafted
+from .mind import Deliberation, MindContext, MindState, Stage, draft_turn
 from .observation import Observation
-from .turn_prompt import Asides, TurnAnswer, fitted, followed, phrase_of, refused_length, turn_prompt, turn_schema
+from .turn_prompt import Asides, TurnAnswer, fitted, follow_turn, phrase_of, refused_length, turn_prompt, turn_schema
 
 if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
@@ -94,7 +94,7 @@ class _ReactState(TypedDict):
 def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
     """Build the stage `react` with these tools, which replaces `generate`. Raises `SetupError` for an invalid tool."""
     calls = tool_calls(tools)
-    graph = _graph(tools, calls)
+    graph = _compile_graph(tools, calls)
 
     async def react(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
         """Ask the model what the agent thinks and does, as long as it calls tools."""
@@ -104,8 +104,8 @@ def react_with(tools: tuple[ToolFunction, ...]) -> Stage:
         ended = await graph.ainvoke({"messages": [HumanMessage(observation.task)]}, limit, context=turn)
         asked: _Asked = ended["asked"]
         schema = turn_schema(offered, asked.view.addressees, context.asks)
-        update = drafted(asked.prompt, schema, asked.answer, asked.attempts)
-        update["deliberations"] = tuple(_deliberations(ended["messages"]))
+        update = draft_turn(asked.prompt, schema, asked.answer, asked.attempts)
+        update["deliberations"] = tuple(_list_deliberations(ended["messages"]))
         return update if asked.view is observation else {**update, "observation": asked.view, "shown": asked.view}
 
     return react
@@ -142,27 +142,27 @@ def _call_of(tool: ToolFunction) -> type[ToolChoice]:
     return made
 
 
-def _graph(
+def _compile_graph(
     tools: tuple[ToolFunction, ...], calls: tuple[type[ToolChoice], ...]
 ) -> "CompiledStateGraph[_ReactState, _ReactContext, _ReactState, _ReactState]":
     graph = StateGraph(_ReactState, context_schema=_ReactContext)
-    graph.add_node("agent", _ask)
-    runnable = [_runnable(tool, call) for tool, call in zip(tools, calls, strict=True)]
-    graph.add_node("tools", ToolNode(runnable, handle_tool_errors=_told))
+    graph.add_node("agent", _ask_model)
+    runnable = [_make_runnable(tool, call) for tool, call in zip(tools, calls, strict=True)]
+    graph.add_node("tools", ToolNode(runnable, handle_tool_errors=_tell_error))
     graph.add_edge(START, "agent")
     graph.add_conditional_edges("agent", tools_condition)
     graph.add_edge("tools", "agent")
     return graph.compile(name="react")
 
 
-async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping[str, Any]:
+async def _ask_model(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping[str, Any]:
     """Make one request, for thoughts and the call of a tool or an action."""
     turn, messages = runtime.context, state["messages"]
     context, before = turn.turn, state.get("asked")
     used = sum(isinstance(message, ToolMessage) for message in messages)
     is_last = used >= context.tool_calls
 
-    def render(view: Observation) -> RenderedPrompt:
+    def render_view(view: Observation) -> RenderedPrompt:
         asked = react_prompt(
             view,
             turn.offered,
@@ -172,10 +172,10 @@ async def _ask(state: _ReactState, runtime: "Runtime[_ReactContext]") -> Mapping
             count=context.tool_calls,
             asks=context.asks,
         )
-        return _conversation(asked, messages, is_last=is_last)
+        return _extend_prompt(asked, messages, is_last=is_last)
 
-    view = fitted(before.view if before else turn.observation, render, context.prompt_tokens)
-    prompt = render(view)
+    view = fitted(before.view if before else turn.observation, render_view, context.prompt_tokens)
+    prompt = render_view(view)
     offered = turn.offered if is_last else (*turn.offered, *turn.tools)
     schema = turn_schema(offered, view.addressees, context.asks)
     refused: Answer[TurnAnswer] | None = refused_length(prompt, context.prompt_tokens)
@@ -206,10 +206,10 @@ def react_prompt(
         number=phrase_of(template, "number", "one" if count == 1 else "several", count=str(count)),
         importance=phrase_of(template, "importance", "asked" if asks.importance else "unasked"),
     )
-    return followed(request, more)
+    return follow_turn(request, more)
 
 
-def _conversation(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last: bool) -> RenderedPrompt:
+def _extend_prompt(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last: bool) -> RenderedPrompt:
     """Return the prompt with the answers that called tools, and the results of the tools."""
     template = load_prompt(_ROOM, "react")
     answered = [message for message in messages if isinstance(message, AIMessage)]
@@ -221,7 +221,7 @@ def _conversation(prompt: RenderedPrompt, messages: list[AnyMessage], *, is_last
     return prompt
 
 
-def _deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
+def _list_deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
     found: list[Deliberation] = []
     arguments = ""
     for message in messages:
@@ -234,17 +234,17 @@ def _deliberations(messages: list[AnyMessage]) -> list[Deliberation]:
     return found
 
 
-def _told(error: ValueError) -> str:
+def _tell_error(error: ValueError) -> str:
     """Tell the model that a tool does not take the arguments."""
     return f"That cannot be found out: {error}"
 
 
-def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
+def _make_runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
     """Return the tool as LangGraph runs it, on the observation of the agent whose turn it is."""
     is_given = _GIVEN in inspect.signature(tool).parameters
     owner = getattr(tool, "__self__", tool)
 
-    async def run(**arguments: Any) -> str:
+    async def run_tool(**arguments: Any) -> str:
         given = {_GIVEN: get_runtime(_ReactContext).context.observation} if is_given else {}
         refused: ValueError | None = None
         text = ""
@@ -266,5 +266,5 @@ def _runnable(tool: ToolFunction, call: type[ToolChoice]) -> Any:
     }
     arguments = create_model(f"{call.name}_arguments", **fields)
     return StructuredTool.from_function(
-        coroutine=run, name=call.name, description=call.__doc__, args_schema=arguments, infer_schema=False
+        coroutine=run_tool, name=call.name, description=call.__doc__, args_schema=arguments, infer_schema=False
     )

@@ -13,7 +13,7 @@ from .actions import Instruction
 from .checks import LINE_CHECKS, CheckContext, CheckOutcome
 from .memory import MemoryNote
 from .mind import ROOM, Deliberation, Draft, MindState, MissedStage
-from .observation import quoted
+from .observation import quote_line
 from .text_faults import is_refusal, speaks_as_model
 from .text_forms import MESSAGE, WHOLE
 
@@ -65,7 +65,7 @@ async def ask_response(
 
     A response that declines in words counts as a refusal, with its text. One without text counts as empty.
     """
-    context = state["request_context"].varied(role="solver")
+    context = state["request_context"].vary_context(role="solver")
     schema = schema_of(Response, prompt.name, generator, WHOLE)
     return said(await runtime.context.model.ask(prompt, schema, context))
 
@@ -91,7 +91,7 @@ async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> M
     if answer.outcome is not Outcome.OK:
         missed = MissedStage(prompt.name, answer.outcome, answer.reason, answer.attempts)
         return {"missed": (*state.get("missed", ()), missed)}
-    told = quoted(" ".join(answer.text[:_NOTED].split()))
+    told = quote_line(" ".join(answer.text[:_NOTED].split()))
     return {
         "notes": (*state.get("notes", ()), MemoryNote(f"The assistant answered you: {told}", "heard")),
         "deliberations": (*state.get("deliberations", ()), Deliberation("answer", answer.text)),

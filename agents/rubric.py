@@ -72,7 +72,7 @@ class Criterion(FrozenModel):
     level: Literal["nominal", "ordinal", "interval"] = "ordinal"
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_fields(self) -> Self:
         if len(set(self.labels)) < len(self.scale):
             raise ValueError(f"hold each label once: the scale of {self.name!r} has {', '.join(self.labels)}")
         if self.level == "nominal" and self.weight and any(one.score is None for one in self.scale):
@@ -81,7 +81,7 @@ class Criterion(FrozenModel):
                 f"give it the weight 0"
             )
         if self.level == "interval":
-            numbers = [_number(label) for label in self.labels]
+            numbers = [_label_number(label) for label in self.labels]
             if any(one >= other for one, other in pairwise(numbers)) or not all(map(math.isfinite, numbers)):
                 raise ValueError(f"have numbers as labels on the interval scale of {self.name!r}, in rising order")
         return self
@@ -99,12 +99,12 @@ class Criterion(FrozenModel):
         if (given := self.scale[place].score) is not None:
             return given
         if self.level == "interval":
-            first, last, number = map(_number, (self.labels[0], self.labels[-1], label))
+            first, last, number = map(_label_number, (self.labels[0], self.labels[-1], label))
             return (number - first) / (last - first)
         return place / (len(self.scale) - 1)
 
 
-def _number(label: str) -> float:
+def _label_number(label: str) -> float:
     try:
         return float(label)
     except ValueError:
@@ -136,7 +136,7 @@ class Rubric(FrozenModel):
     criteria: Annotated[tuple[Criterion, ...], Field(min_length=1, max_length=20)]
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_fields(self) -> Self:
         names = [one.name for one in self.criteria]
         if len(set(names)) < len(names):
             raise ValueError(f"have criteria of different names, not {', '.join(names)}")
@@ -237,10 +237,10 @@ def read_rubric(given: Path | str) -> Rubric:
     try:
         return Rubric.model_validate(written)
     except ValidationError as error:
-        raise SetupError(f"The rubric {str(path)!r} cannot be used: {_complaint(error)}.") from error
+        raise SetupError(f"The rubric {str(path)!r} cannot be used: {_describe_error(error)}.") from error
 
 
-def _complaint(error: ValidationError) -> str:
+def _describe_error(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
     if first["type"] == "missing":

@@ -96,11 +96,11 @@ class _Filler:
             raise UnsatisfiableSchemaError(path, why)
         self.depth += 1
         try:
-            return self._value(self._flat(schema, path), proposed, path)
+            return self._fill_value(self._flatten_part(schema, path), proposed, path)
         finally:
             self.depth -= 1
 
-    def _flat(self, schema: Any, path: str) -> Mapping[str, Any]:
+    def _flatten_part(self, schema: Any, path: str) -> Mapping[str, Any]:
         """Return the part with its references followed and the one part of `allOf` joined."""
         for _ in range(_DEEPEST):
             if schema is False:
@@ -114,11 +114,11 @@ class _Filler:
                 found: Mapping[str, Any] = schema
                 return found
             rest = {key: value for key, value in schema.items() if key not in ("$ref", "allOf")}
-            referred = [self._target(schema["$ref"], path)] if "$ref" in schema else schema["allOf"] or [True]
+            referred = [self._find_target(schema["$ref"], path)] if "$ref" in schema else schema["allOf"] or [True]
             schema = _lay_over(rest, *referred)
         raise UnsatisfiableSchemaError(path, "its references lead in a circle")
 
-    def _target(self, reference: str, path: str) -> Any:
+    def _find_target(self, reference: str, path: str) -> Any:
         found = self.root
         for key in reference.removeprefix("#").lstrip("/").split("/") if reference != "#" else ():
             name = unquote(key).replace("~1", "/").replace("~0", "~")
@@ -128,7 +128,7 @@ class _Filler:
                 raise UnsatisfiableSchemaError(path, f"the reference {reference!r} leads nowhere") from error
         return found
 
-    def _value(self, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
+    def _fill_value(self, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
         if proposed is None and any(
             isinstance(part, Mapping) and part.get("type") == "null" for part in (schema, *schema.get("anyOf", ()))
         ):
@@ -137,16 +137,16 @@ class _Filler:
             return self._any_of(schema[key], schema, key, proposed, path)
         if "const" in schema or "enum" in schema:
             return self._one_of([schema["const"]] if "const" in schema else schema["enum"], schema, proposed, path)
-        named = _named(schema)
+        named = _named_types(schema)
         if named is not None and len(named) != 1:
             return self._any_of([{"type": kind} for kind in named], schema, "type", proposed, path)
         given = next((kind for kind, of in _TYPES.items() if isinstance(proposed, of)), "string")
         implied = next((kind for kind, words in _IMPLIED.items() if schema.keys() & words), given)
-        return self._typed(named[0] if named else implied, schema, proposed, path)
+        return self._fill_typed(named[0] if named else implied, schema, proposed, path)
 
     def _any_of(self, options: Sequence[Any], schema: Mapping[str, Any], key: str, proposed: Any, path: str) -> Any:
         base, fault = {name: value for name, value in schema.items() if name != key}, None
-        for place in self._order(options, proposed, path):
+        for place in self._order_options(options, proposed, path):
             try:
                 return self.fill(_lay_over(base, options[place]), proposed, f"{path}/{key}/{place}")
             except UnsatisfiableSchemaError as error:
@@ -155,7 +155,7 @@ class _Filler:
                 fault = fault or error
         raise fault or UnsatisfiableSchemaError(path, "it leaves nothing to choose from")
 
-    def _order(self, options: Sequence[Any], proposed: Any, path: str) -> list[int]:
+    def _order_options(self, options: Sequence[Any], proposed: Any, path: str) -> list[int]:
         """Return the places of the options, starting with those that suit."""
         described = [option if isinstance(option, Mapping) else {} for option in options]
         order = self.rng.sample(range(len(options)), len(options))
@@ -164,8 +164,8 @@ class _Filler:
             written = [to_json(option) for option in options]
             order.sort(key=lambda i: (written[i].count("$ref"), len(written[i])))
         if isinstance(proposed, Mapping):
-            followed = [self._flat(option, path) if "$ref" in option else option for option in described]
-            order.sort(key=lambda i: _contradictions(followed[i], proposed))
+            followed = [self._flatten_part(option, path) if "$ref" in option else option for option in described]
+            order.sort(key=lambda i: _count_contradictions(followed[i], proposed))
         elif proposed is not _ABSENT:
             order.sort(key=lambda i: not _has_type(proposed, described[i]))
         return order
@@ -178,29 +178,29 @@ class _Filler:
             raise UnsatisfiableSchemaError(path, f"none of the values {values!r} fits the other keywords beside them")
         return self.rng.choice(allowed)
 
-    def _typed(self, kind: str, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
+    def _fill_typed(self, kind: str, schema: Mapping[str, Any], proposed: Any, path: str) -> Any:
         match kind:
             case "string":
                 if isinstance(proposed, str) and "format" not in schema and _string_fits(proposed, schema):
                     return proposed
-                return self._string(schema, path)
+                return self._fill_string(schema, path)
             case "integer" | "number":
                 if isinstance(proposed, int | float) and not isinstance(proposed, bool):
                     number = int(proposed) if kind == "integer" else proposed
                     if _number_fits(number, schema):
                         return number
-                return self._number(schema, path, is_whole=kind == "integer")
+                return self._fill_number(schema, path, is_whole=kind == "integer")
             case "boolean":
                 return proposed if isinstance(proposed, bool) else self.rng.random() < 0.6
             case "null":
                 return None
             case "array":
-                return self._array(schema, proposed if isinstance(proposed, list) else None, path)
+                return self._fill_array(schema, proposed if isinstance(proposed, list) else None, path)
             case "object":
-                return self._object(schema, proposed if isinstance(proposed, Mapping) else {}, path)
+                return self._fill_object(schema, proposed if isinstance(proposed, Mapping) else {}, path)
         raise UnsatisfiableSchemaError(path, f"{kind!r} is not a type of JSON Schema")
 
-    def _object(self, schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
+    def _fill_object(self, schema: Mapping[str, Any], proposed: Mapping[str, Any], path: str) -> dict[str, Any]:
         properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
         required = schema.get("required", ())
 
@@ -220,7 +220,7 @@ class _Filler:
                     raise
         return {name: values[name] for name in (*(n for n in properties if n in values), *values)}
 
-    def _array(self, schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
+    def _fill_array(self, schema: Mapping[str, Any], proposed: list[Any] | None, path: str) -> list[Any]:
         prefix, rest = schema.get("prefixItems", ()), schema.get("items", True)
         least, most = schema.get("minItems", 0), schema.get("maxItems", 10_000)
         if rest is False:
@@ -238,21 +238,21 @@ class _Filler:
             item = prefix[at] if at < len(prefix) else rest
             entry = proposed[at] if proposed and at < len(proposed) else _ABSENT
             try:
-                filled.append(self._entry(item, entry, filled if schema.get("uniqueItems") else (), path))
+                filled.append(self._fill_entry(item, entry, filled if schema.get("uniqueItems") else (), path))
             except UnsatisfiableSchemaError:
                 if at < least or self.left < 0:
                     raise
                 break
         return filled
 
-    def _entry(self, item: Any, proposed: Any, others: Sequence[Any], path: str) -> Any:
+    def _fill_entry(self, item: Any, proposed: Any, others: Sequence[Any], path: str) -> Any:
         for attempt in range(_ENTRY_TRIES):
             value = self.fill(item, proposed if attempt == 0 else _ABSENT, f"{path}/items")
             if value not in others:
                 return value
         raise UnsatisfiableSchemaError(path, f"no entry was found that differs from the {len(others)} before it")
 
-    def _string(self, schema: Mapping[str, Any], path: str) -> str:
+    def _fill_string(self, schema: Mapping[str, Any], path: str) -> str:
         shortest, longest = schema.get("minLength", 0), schema.get("maxLength")
         if longest is not None and shortest > longest:
             raise UnsatisfiableSchemaError(path, f"minLength {shortest} is more than maxLength {longest}")
@@ -263,7 +263,7 @@ class _Filler:
             if not _string_fits(text, schema):
                 raise UnsatisfiableSchemaError(path, f"{text!r} does not have the length asked for")
             return text
-        return self._fitted(self.write(shortest, longest), shortest, longest)
+        return self._fit_text(self.write(shortest, longest), shortest, longest)
 
     def _like(self, pattern: str, schema: Mapping[str, Any], path: str) -> str:
         """Return a plain text that happens to match: words, a code or a number."""
@@ -279,7 +279,7 @@ class _Filler:
             raise UnsatisfiableSchemaError(path, why)
         return fitting[0]
 
-    def _fitted(self, text: str, shortest: int, longest: int | None) -> str:
+    def _fit_text(self, text: str, shortest: int, longest: int | None) -> str:
         if longest is not None and len(text) > longest:
             whole = text[: longest + 1].rpartition(" ")[0].rstrip(" ,;:")
             text = whole if whole and len(whole) >= shortest else text[:longest]
@@ -287,8 +287,8 @@ class _Filler:
             text = f"{text} {self.rng.choice(_WORDS)}".lstrip()[:longest]
         return text if longest is None else text.strip().ljust(shortest, "s")
 
-    def _number(self, schema: Mapping[str, Any], path: str, *, is_whole: bool) -> float:
-        low, high = _bounds(schema, *((1, 12) if is_whole else (0, 10)))
+    def _fill_number(self, schema: Mapping[str, Any], path: str, *, is_whole: bool) -> float:
+        low, high = _number_bounds(schema, *((1, 12) if is_whole else (0, 10)))
         step = schema.get("multipleOf", 1 if is_whole else None)
         first, last = (math.ceil(low / step), math.floor(high / step)) if step else (0, 0)
         for _ in range(_DRAWS if first <= last else 0):
@@ -310,13 +310,13 @@ def _lay_over(one: Any, other: Any) -> Any:
     return merged
 
 
-def _named(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
+def _named_types(schema: Mapping[str, Any]) -> tuple[str, ...] | None:
     named = schema.get("type")
     return (named,) if isinstance(named, str) else named and tuple(named)
 
 
 def _has_type(value: Any, schema: Mapping[str, Any]) -> bool:
-    named = _named(schema)
+    named = _named_types(schema)
     if named is None:
         return True
     kind = next((kind for kind, of in _TYPES.items() if isinstance(value, of)), None)
@@ -325,7 +325,7 @@ def _has_type(value: Any, schema: Mapping[str, Any]) -> bool:
     )
 
 
-def _contradictions(option: Mapping[str, Any], proposed: Mapping[str, Any]) -> int:
+def _count_contradictions(option: Mapping[str, Any], proposed: Mapping[str, Any]) -> int:
     # Options of a union tell themselves apart by a constant, as `kind`, or by few values.
     parts = option.get("properties", {})
     told = [(part, value) for key, value in proposed.items() if isinstance(part := parts.get(key), Mapping)]
@@ -351,7 +351,7 @@ def _number_fits(value: float, schema: Mapping[str, Any]) -> bool:
     return math.isfinite(value / step) and float(value / step).is_integer()
 
 
-def _bounds(schema: Mapping[str, Any], usual: float, width: float) -> tuple[float, float]:
+def _number_bounds(schema: Mapping[str, Any], usual: float, width: float) -> tuple[float, float]:
     low = max(schema.get("minimum", -math.inf), schema.get("exclusiveMinimum", -math.inf))
     high = min(schema.get("maximum", math.inf), schema.get("exclusiveMaximum", math.inf))
     room = width * max(1, abs(schema.get("multipleOf", 1)))
@@ -360,18 +360,18 @@ def _bounds(schema: Mapping[str, Any], usual: float, width: float) -> tuple[floa
     return low, (low + room if high == math.inf else high)
 
 
-def _date(rng: random.Random) -> str:
+def _draw_date(rng: random.Random) -> str:
     return f"{rng.randint(2019, 2030)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
 
 
-def _time(rng: random.Random) -> str:
+def _draw_time(rng: random.Random) -> str:
     return f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}:00Z"
 
 
 _FORMATS: Mapping[str, Callable[[random.Random], str]] = {
-    "date": _date,
-    "time": _time,
-    "date-time": lambda rng: f"{_date(rng)}T{_time(rng)}",
+    "date": _draw_date,
+    "time": _draw_time,
+    "date-time": lambda rng: f"{_draw_date(rng)}T{_draw_time(rng)}",
     "duration": lambda rng: f"P{rng.randint(1, 30)}D",
     "email": lambda rng: f"{rng.choice(_WORDS)}{rng.randint(1, 99)}@{rng.choice(_WORDS)}.example",
     "ipv4": lambda rng: f"192.0.2.{rng.randint(1, 254)}",

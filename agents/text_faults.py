@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 from ..core.text import word_list, words
-from ..personas.rules.languages import beginning, known_languages, read_words
+from ..personas.rules.languages import known_languages, match_beginning, read_words
 from ..personas.rules.quality import function_words
 
 #: Words in a row that a text may not share with the persona's description, and with an example that it was shown.
@@ -79,8 +79,8 @@ def shared_run(text: str, source: str, least: int) -> str:
     size = least * _UNSPACED_FACTOR if is_unspaced else least
     if len(have) < size or "+" * size not in "".join(["+" if word in shared else "-" for word in have]):
         return ""  # most texts: so many words in a row that are in the source at all are rare
-    grams = set(_grams(known, size))
-    found = next((at for at, gram in enumerate(_grams(have, size)) if gram in grams), None)
+    grams = set(_iter_grams(known, size))
+    found = next((at for at, gram in enumerate(_iter_grams(have, size)) if gram in grams), None)
     if found is None:
         return ""
     between = "" if size != least else " "
@@ -95,7 +95,7 @@ def _words_in(text: str) -> tuple[list[str], frozenset[str], bool]:
     return have, frozenset(have), 2 * unspaced > len(have)
 
 
-def _grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
+def _iter_grams(tokens: list[str], size: int) -> Iterator[tuple[str, ...]]:
     return zip(*(tokens[at:] for at in range(size)), strict=False)
 
 
@@ -107,7 +107,7 @@ def self_introduction(text: str, persona: str) -> str:
     """
     is_what = _head_words(persona)
     if not is_what.isdisjoint(words(text)):  # else nothing in the text can name the role
-        for pattern in _introductions():
+        for pattern in _introduction_patterns():
             for found in pattern.finditer(text):
                 if is_what & _words_of(found["what"]):
                     return found[0]
@@ -123,7 +123,7 @@ def self_introduction(text: str, persona: str) -> str:
 
 
 @cache
-def _introductions() -> tuple[re.Pattern[str], ...]:
+def _introduction_patterns() -> tuple[re.Pattern[str], ...]:
     what = r"(?P<what>(?:[\w'’-]+[ ]?){1,5})"
     return tuple(re.compile(rf"(?<!\w)(?:{lead})\s+{what}", re.IGNORECASE) for lead in _INTRODUCTIONS.values())
 
@@ -143,10 +143,10 @@ _GENERAL = words(
 
 @lru_cache(maxsize=1024)
 def _head_words(persona: str) -> frozenset[str]:
-    return _words_of(_head(persona))
+    return _words_of(_description_head(persona))
 
 
-def _head(persona: str) -> str:
+def _description_head(persona: str) -> str:
     """Return the words before the first clause of a description, among which the role is."""
     return re.split(r"[,.;:(]|\b(?:who|whose|with|in|from|at|die|der|qui|que|che)\b", persona, maxsplit=1)[0]
 
@@ -168,15 +168,15 @@ def is_refusal(text: str) -> bool:
     if _CERTAIN.match(text):
         return True
     opening = text.strip()[:_OPENING]
-    if not _sorry().match(opening):
+    if not _apology_pattern().match(opening):
         return False
     first = re.split(r"(?<=[.!?。！？])\s*", opening)[:2]
     return bool(_CANNOT.search(" ".join(first)))
 
 
 @cache
-def _sorry() -> re.Pattern[str]:
-    return beginning(language.sorry for language in known_languages().values())
+def _apology_pattern() -> re.Pattern[str]:
+    return match_beginning(language.sorry for language in known_languages().values())
 
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])\s*")
@@ -296,9 +296,9 @@ def find_assistant_voice(text: str) -> str:
     """
     ends = text if len(text) <= 2 * _END else f"{text[:_END]} {text[-_END:]}"
     text = re.sub(r"^\W+", "", _QUOTED.sub(" ", ends.lower()))
-    if found := _pattern("assistant").search(text) or _pattern("announced").match(text):
+    if found := _read_pattern("assistant").search(text) or _read_pattern("announced").match(text):
         return found[0].strip()
-    offers = dict.fromkeys(found[0].strip() for found in _pattern("offers").finditer(text))
+    offers = dict.fromkeys(found[0].strip() for found in _read_pattern("offers").finditer(text))
     return " ... ".join(offers) if len(offers) > 1 else ""
 
 
@@ -307,14 +307,14 @@ def find_no_request(text: str, persona: str = "") -> str:
 
     A text whose content words are nearly all in the description describes the asker.
     """
-    lower, head = text.lower(), word_list(_head(persona))
+    lower, head = text.lower(), word_list(_description_head(persona))
     if len(head) > 1 and word_list(lower[:_OPENING])[: len(head)] == head:
         return " ".join(head)
-    found = _pattern("no_request").match(lower[:_OPENING]) or _pattern("portrait").match(lower[:_OPENING])
-    if found and (found.re is not _pattern("portrait") or not _pattern("asks").search(lower)):
+    found = _read_pattern("no_request").match(lower[:_OPENING]) or _read_pattern("portrait").match(lower[:_OPENING])
+    if found and (found.re is not _read_pattern("portrait") or not _read_pattern("asks").search(lower)):
         return found[0].strip()
-    about = _pattern("about_text").search(lower)
-    if about and not _pattern("requests").search(lower):
+    about = _read_pattern("about_text").search(lower)
+    if about and not _read_pattern("requests").search(lower):
         return about[0].strip()
     described = {word[:_STEM] for word in _words_in(persona)[1]}
     told = [word for word in dict.fromkeys(_words_in(lower)[0]) if len(word) > _SHORT and word not in function_words()]
@@ -330,12 +330,12 @@ def find_refusal(text: str) -> str:
     """
     start = _QUOTED.sub(" ", text[: 2 * _OPENING])
     lower = start.lower()
-    found = _pattern("refusal").search(lower) or _pattern("curt").match(lower) or _MODEL.search(start)
+    found = _read_pattern("refusal").search(lower) or _read_pattern("curt").match(lower) or _MODEL.search(start)
     return found[0].strip() if found else ""
 
 
 @cache
-def _pattern(name: str) -> re.Pattern[str]:
+def _read_pattern(name: str) -> re.Pattern[str]:
     """Compile a list of `text_faults.toml`, for text in lower case."""
     lists = read_words("text_faults")
     patterns = [one.replace("CANT", lists["cant"]) for one in lists[name]]

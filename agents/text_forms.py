@@ -62,7 +62,7 @@ class _Block:
     is_closed: bool = True
 
 
-def _blocks(text: str) -> list[_Block]:
+def _find_blocks(text: str) -> list[_Block]:
     found: list[_Block] = []
     mark, language, begin, position = "", "", 0, 0
     for line in text.splitlines(keepends=True):
@@ -77,7 +77,7 @@ def _blocks(text: str) -> list[_Block]:
 
 
 def _read_program(text: str) -> str:
-    blocks = _blocks(text)
+    blocks = _find_blocks(text)
     closed = [one for one in reversed(blocks) if one.is_closed]
     # Where a model corrects itself, the last block stands.
     if program := [one for one in closed if one.language in _PYTHON] or [one for one in closed if not one.language]:
@@ -91,7 +91,7 @@ def _read_program(text: str) -> str:
     return text
 
 
-def _fenced(language: str, text: str) -> str:
+def _fence_block(language: str, text: str) -> str:
     # A text that holds a fence of its own needs a longer one around it.
     mark = "`" * max(3, *(len(run) + 1 for run in re.findall(r"^\s*(`{3,})", text, re.MULTILINE)), 3)
     return f"{mark}{language}\n{text.rstrip()}\n{mark}"
@@ -101,7 +101,7 @@ def _fenced(language: str, text: str) -> str:
 _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "「": "」"}
 
 
-def _unquoted(text: str) -> str:
+def _strip_quotes(text: str) -> str:
     """Return the text without quotation marks around all of it."""
     inside = text.strip()[1:-1]
     first, last = text.strip()[:1], text.strip()[-1:]
@@ -111,7 +111,7 @@ def _unquoted(text: str) -> str:
 
 def whole_text(text: str, fixed: Mapping[str, str]) -> TextForm:
     """Build the form of an answer that is the field `text` alone. Quotation marks around all of it are dropped."""
-    return TextForm("whole", lambda answer: {**fixed, text: _unquoted(answer)}, lambda values: str(values[text]))
+    return TextForm("whole", lambda answer: {**fixed, text: _strip_quotes(answer)}, lambda values: str(values[text]))
 
 
 WHOLE = TextForm("whole", lambda text: {"text": text}, lambda values: str(values["text"]))
@@ -120,7 +120,7 @@ SOLUTION = TextForm(
     "solution", lambda text: {"solution": text.strip(), "answer": stated_answer(text) or ""}, _write_solution
 )
 PROGRAM = TextForm(
-    "program", lambda text: {"program": _read_program(text)}, lambda values: _fenced("python", values["program"])
+    "program", lambda text: {"program": _read_program(text)}, lambda values: _fence_block("python", values["program"])
 )
 
 
@@ -163,7 +163,7 @@ def code_with_fields(
     """
 
     def read(text: str) -> Fields:
-        blocks = _blocks(text)
+        blocks = _find_blocks(text)
         described = [one.inside for one in blocks if one.language in ("json", "")]
         behind = text[blocks[-1].end :] if blocks else text
         try:
@@ -177,6 +177,6 @@ def code_with_fields(
     def write(values: Fields) -> str:
         others = write_fields({name: value for name, value in values.items() if name not in (code, *fixed)})
         block = orjson.dumps(others, option=orjson.OPT_INDENT_2).decode()
-        return f"{_fenced('python', values[code])}\n\n{_fenced('json', block)}"
+        return f"{_fence_block('python', values[code])}\n\n{_fence_block('json', block)}"
 
     return TextForm("code_with_fields", read, write)

@@ -42,7 +42,7 @@ def read_signature(line: str) -> tuple[str, Schema, Schema]:
     Raises `ValueError`, whose text tells a model what to write instead.
     """
     try:
-        return _read(line.strip().strip("`").removeprefix("def ").rstrip(": "))
+        return _read_signature(line.strip().strip("`").removeprefix("def ").rstrip(": "))
     except (SyntaxError, MemoryError, RecursionError) as error:
         what = error.msg if isinstance(error, SyntaxError) else "it nests too deep"
         raise ValueError(
@@ -50,7 +50,7 @@ def read_signature(line: str) -> tuple[str, Schema, Schema]:
         ) from None
 
 
-def _read(line: str) -> tuple[str, Schema, Schema]:
+def _read_signature(line: str) -> tuple[str, Schema, Schema]:
     function, *others = ast.parse(f"def {_KEYWORD.sub(rf'\1{_MARK}', line)}: pass").body
     if others:
         raise SyntaxError("it is more than one line")
@@ -65,10 +65,10 @@ def _read(line: str) -> tuple[str, Schema, Schema]:
     defaults = [*[None] * (len(plain) - len(given.defaults)), *given.defaults, *given.kw_defaults]
     arguments = [*plain, *given.kwonlyargs]
     fields = [(one.arg, one.annotation, default) for one, default in zip(arguments, defaults, strict=True)]
-    return function.name, _object(fields, "the tool", 0), _type(function.returns, "return", 0)
+    return function.name, _object_schema(fields, "the tool", 0), _type_schema(function.returns, "return", 0)
 
 
-def _object(fields: Sequence[tuple[str, ast.expr | None, ast.expr | None]], path: str, depth: int) -> Schema:
+def _object_schema(fields: Sequence[tuple[str, ast.expr | None, ast.expr | None]], path: str, depth: int) -> Schema:
     """Return the schema of named values: each a name, its type and its default."""
     properties: dict[str, Schema] = {}
     for marked, annotation, default in fields:
@@ -77,9 +77,9 @@ def _object(fields: Sequence[tuple[str, ast.expr | None, ast.expr | None]], path
             raise ValueError(f"the name {name!r} of {path} must be in snake_case and stand there once")
         if annotation is None:
             raise ValueError(f"{name!r} has no type; write {name}: and one of {_TYPES}")
-        schema = {**_type(annotation, name, depth)}
+        schema = {**_type_schema(annotation, name, depth)}
         if default is not None:
-            schema = {**_nullable(schema)}
+            schema = {**_make_nullable(schema)}
             if not (isinstance(default, ast.Constant) and default.value is None):
                 schema["default"] = ast.unparse(default)
         properties[name] = schema
@@ -88,20 +88,20 @@ def _object(fields: Sequence[tuple[str, ast.expr | None, ast.expr | None]], path
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _type(node: ast.expr, path: str, depth: int) -> Schema:
+def _type_schema(node: ast.expr, path: str, depth: int) -> Schema:
     """Return the schema of a type."""
-    alternatives = list(_alternatives(node))
+    alternatives = list(_iter_alternatives(node))
     present = [one for one in alternatives if not (isinstance(one, ast.Constant) and one.value is None)]
-    schema = _choices(present, path) or (_one_type(present[0], path, depth) if len(present) == 1 else None)
+    schema = _choice_schema(present, path) or (_one_type(present[0], path, depth) if len(present) == 1 else None)
     if schema is None:
         raise ValueError(
             f"the type {ast.unparse(node)[:60]!r} of {path!r} is not known; write one of {_TYPES}, each with | None if "
             "it may be left out"
         )
-    return schema if len(present) == len(alternatives) else _nullable(schema)
+    return schema if len(present) == len(alternatives) else _make_nullable(schema)
 
 
-def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
+def _iter_alternatives(node: ast.expr) -> Iterator[ast.expr]:
     """Yield the parts of `a | b`, `Literal[a, b]`, `Union[a, b]` or `Optional[a]`, or any other type alone."""
     left = [node]
     while left:
@@ -116,7 +116,7 @@ def _alternatives(node: ast.expr) -> Iterator[ast.expr]:
                 yield one
 
 
-def _choices(present: Sequence[ast.expr], path: str) -> Schema | None:
+def _choice_schema(present: Sequence[ast.expr], path: str) -> Schema | None:
     """Return the schema of texts to choose from, or None if the type is something else."""
     found = [one.value for one in present if isinstance(one, ast.Constant) and isinstance(one.value, str)]
     if not found or len(found) < len(present):
@@ -135,11 +135,13 @@ def _one_type(node: ast.expr, path: str, depth: int) -> Schema | None:
             return {"type": _NAMES[name]}
         case ast.Subscript(value=ast.Name(id="list" | "List"), slice=items):
             _check_depth(path, depth)
-            return {"type": "array", "items": _type(items, f"{path}[]", depth + 1)}
+            return {"type": "array", "items": _type_schema(items, f"{path}[]", depth + 1)}
         case ast.Dict(keys=keys, values=values):
             _check_depth(path, depth)
             names = [getattr(key, "id", None) or getattr(key, "value", None) for key in keys]
-            return _object([(str(name), of, None) for name, of in zip(names, values, strict=True)], path, depth + 1)
+            return _object_schema(
+                [(str(name), of, None) for name, of in zip(names, values, strict=True)], path, depth + 1
+            )
     return None
 
 
@@ -148,7 +150,7 @@ def _check_depth(path: str, depth: int) -> None:
         raise ValueError(f"{path!r} lies deeper than {_DEEPEST} lists or objects within one another; make it flatter")
 
 
-def _nullable(schema: Schema) -> Schema:
+def _make_nullable(schema: Schema) -> Schema:
     if "null" in _types_of(schema):
         return schema
     choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
@@ -167,35 +169,35 @@ def described(parameters: Schema, returns: Schema, lines: Sequence[str]) -> tupl
     write instead.
     """
     told: dict[str, tuple[str, str]] = {}
-    known = dict(_paths(parameters, returns))
+    known = dict(_iter_paths(parameters, returns))
     for line in lines:
         if (read := _LINE.match(line)) is None:
             raise ValueError(f"{line[:60]!r} is not a line as `seats (1..12): Seats that are needed`")
         path = _known_path(read["path"], known)
         told[path] = (read["about"].strip(), read["note"] or "")
-    whole = [_described(schema, path, told) for path, schema in _roots(parameters, returns)]
+    whole = [_describe_schema(schema, path, told) for path, schema in _iter_roots(parameters, returns)]
     *arguments, back = whole
     properties = dict(zip(parameters["properties"], arguments, strict=True))
     return {**parameters, "properties": properties}, back
 
 
-def _roots(parameters: Schema, returns: Schema) -> Iterator[tuple[str, Schema]]:
+def _iter_roots(parameters: Schema, returns: Schema) -> Iterator[tuple[str, Schema]]:
     yield from parameters["properties"].items()
     yield "return", returns
 
 
-def _paths(parameters: Schema, returns: Schema) -> Iterator[tuple[str, Schema]]:
+def _iter_paths(parameters: Schema, returns: Schema) -> Iterator[tuple[str, Schema]]:
     """Yield each value of an interface with its path: `boats`, `boats[]` for one of them, `boats.seats`."""
-    left = list(_roots(parameters, returns))[::-1]
+    left = list(_iter_roots(parameters, returns))[::-1]
     while left:
         path, schema = left.pop()
         yield path, schema
         if "items" in schema:
             left.append((f"{path}[]", schema["items"]))
-        left += [(_field(path, name), of) for name, of in reversed(schema.get("properties", {}).items())]
+        left += [(_field_path(path, name), of) for name, of in reversed(schema.get("properties", {}).items())]
 
 
-def _field(path: str, name: str) -> str:
+def _field_path(path: str, name: str) -> str:
     return f"{path.rstrip('[]')}.{name}"
 
 
@@ -211,7 +213,7 @@ def _known_path(written: str, known: Mapping[str, Schema]) -> str:
     raise ValueError(f"{written!r} is not in the signature; there are {', '.join(known)}")
 
 
-def _described(schema: Schema, path: str, told: Mapping[str, tuple[str, str]], outer: str = "") -> Schema:
+def _describe_schema(schema: Schema, path: str, told: Mapping[str, tuple[str, str]], outer: str = "") -> Schema:
     """Return the schema with its descriptions. The bounds of a list apply to its items."""
     about, note = told.get(path, ("", outer))
     default = schema.get("default")
@@ -219,17 +221,17 @@ def _described(schema: Schema, path: str, told: Mapping[str, tuple[str, str]], o
     made: dict[str, Any] = {"type": schema["type"], **({"description": text} if text else {})}
     made |= {key: value for key, value in schema.items() if key not in ("type", "default")}
     if "items" in schema:
-        made["items"] = _described(schema["items"], f"{path}[]", told, note)
+        made["items"] = _describe_schema(schema["items"], f"{path}[]", told, note)
     elif bounds := _BOUNDS.fullmatch(note):
-        made |= _bounds(schema, path, bounds.groups())
+        made |= _read_bounds(schema, path, bounds.groups())
     if "properties" in schema:
         made["properties"] = {
-            name: _described(of, _field(path, name), told) for name, of in schema["properties"].items()
+            name: _describe_schema(of, _field_path(path, name), told) for name, of in schema["properties"].items()
         }
     return made
 
 
-def _bounds(schema: Schema, path: str, written: Sequence[str | None]) -> Schema:
+def _read_bounds(schema: Schema, path: str, written: Sequence[str | None]) -> Schema:
     if not {"integer", "number"} & set(_types_of(schema)):
         raise ValueError(f"{path!r} has bounds, which only int and float can have; leave them out")
     bounds = {
@@ -246,9 +248,9 @@ def _bounds(schema: Schema, path: str, written: Sequence[str | None]) -> Schema:
 
 def write_interface(name: str, parameters: Schema, returns: Schema) -> tuple[str, list[str]]:
     """Return the signature and the lines that stand for these schemas."""
-    arguments = ", ".join(f"{name}: {_written(of)}" for name, of in parameters["properties"].items())
-    told = [(path, of) for path, of in _paths(parameters, returns) if "description" in of]
-    return f"{name}({arguments}) -> {_written(returns)}", [
+    arguments = ", ".join(f"{name}: {_write_type(of)}" for name, of in parameters["properties"].items())
+    told = [(path, of) for path, of in _iter_paths(parameters, returns) if "description" in of]
+    return f"{name}({arguments}) -> {_write_type(returns)}", [
         f"{path}{_written_bounds(of)}: {of['description']}" for path, of in told
     ]
 
@@ -260,15 +262,15 @@ def _written_bounds(schema: Schema) -> str:
     return f" ({low}..{high})" if low or high else ""
 
 
-def _written(schema: Schema) -> str:
+def _write_type(schema: Schema) -> str:
     """Write a type as the signature has it."""
     (kind,) = (one for one in _types_of(schema) if one != "null")
     if "enum" in schema:
         written = " | ".join(json.dumps(one, ensure_ascii=False) for one in schema["enum"] if one is not None)
     elif kind == "array":
-        written = f"list[{_written(schema['items'])}]"
+        written = f"list[{_write_type(schema['items'])}]"
     elif kind == "object":
-        written = f"{{{', '.join(f'{name}: {_written(of)}' for name, of in schema['properties'].items())}}}"
+        written = f"{{{', '.join(f'{name}: {_write_type(of)}' for name, of in schema['properties'].items())}}}"
     else:
         written = _PYTHON[kind]
     return f"{written} | None" if "null" in _types_of(schema) else written
@@ -337,7 +339,7 @@ class ToolSpec(Action):
 
     @field_validator("depend")
     @classmethod
-    def _differ(cls, depend: list[str]) -> list[str]:
+    def _check_different(cls, depend: list[str]) -> list[str]:
         if len(set(depend)) < len(depend):
             raise ValueError("the libraries and services must differ")
         return depend

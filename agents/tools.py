@@ -23,7 +23,7 @@ from .actions import Action, ActionEffects, Check, Novelty, Prose
 from .checks import CheckContext, CheckResult, failed, passed
 from .memory import MemoryNote
 from .mind import ROOM, Deliberation, MindState, MissedStage
-from .observation import quoted
+from .observation import quote_line
 from .procedural.situation import Situation
 from .responses import schema_of
 from .sandbox import FunctionCall, run_code
@@ -58,7 +58,7 @@ def tool_faults(payload: Mapping[str, Any]) -> list[str]:
         schema = payload.get(part)
         if not isinstance(schema, Mapping):
             faults.append(f"{part} must be a JSON Schema, and is {schema!r:.80}.")
-        elif wrong := _invalid(schema):
+        elif wrong := _describe_invalid(schema):
             faults.append(f"{part} is no valid JSON Schema: {wrong}")
     parameters = payload.get("parameters")
     if isinstance(parameters, Mapping) and parameters.get("type") != "object":
@@ -66,7 +66,7 @@ def tool_faults(payload: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _invalid(schema: Mapping[str, Any]) -> str:
+def _describe_invalid(schema: Mapping[str, Any]) -> str:
     # Imported here: commands that make no tools should not wait for it.
     from jsonschema import Draft202012Validator, SchemaError
 
@@ -138,14 +138,14 @@ def as_langchain(payload: Mapping[str, Any], function: Callable[..., Any] | None
     """
     from langchain_core.tools import StructuredTool
 
-    def missing(**arguments: Any) -> Any:
+    def refuse_call(**arguments: Any) -> Any:
         raise NotImplementedError(f"{payload['name']} is an interface without an implementation.")
 
     return StructuredTool(
         name=payload["name"],
         description=payload["purpose"],
         args_schema=dict(payload["parameters"]),
-        func=function or missing,
+        func=function or refuse_call,
     )
 
 
@@ -205,14 +205,14 @@ def read_tool_row(line: str | bytes) -> ReadTool:
         tool = tool[0]
     if not isinstance(tool, dict):
         return ReadTool(None, f"The text is no tool but {type(tool).__name__}.")
-    named = _first(tool, _NAMES)
+    named = _first_value(tool, _NAMES)
     named = named[0] if isinstance(named, list) else named
     payload = {
-        "name": _identifier(str(named or "")),
-        "purpose": _text(tool.get("description") or tool.get("purpose") or ""),
-        "parameters": _object(list(_arguments(_first(tool, _ARGUMENTS)))),
-        "returns": _returns(_first(tool, _RETURNS)),
-        "depend": _depends(_first(tool, _DEPENDS)),
+        "name": _make_identifier(str(named or "")),
+        "purpose": _read_text(tool.get("description") or tool.get("purpose") or ""),
+        "parameters": _make_object(list(_iter_arguments(_first_value(tool, _ARGUMENTS)))),
+        "returns": _read_returns(_first_value(tool, _RETURNS)),
+        "depend": _read_depends(_first_value(tool, _DEPENDS)),
     }
     faults = tool_faults(payload)
     return ReadTool(None, " ".join(faults[:2])) if faults else ReadTool(payload)
@@ -228,23 +228,23 @@ def _decode_text(written: Any) -> Any:
     return written
 
 
-def _first(tool: Mapping[str, Any], keys: Sequence[str]) -> Any:
+def _first_value(tool: Mapping[str, Any], keys: Sequence[str]) -> Any:
     return next((tool[key] for key in keys if tool.get(key) not in (None, "", [], {})), None)
 
 
-def _identifier(text: str) -> str:
+def _make_identifier(text: str) -> str:
     # Function names are ASCII: endpoints refuse others.
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", text.partition("(")[0])
     name = "_".join(re.findall(r"[a-z0-9]+", spaced.lower()))[:64].strip("_")
     return f"tool_{name}"[:64] if name[:1].isdigit() else name
 
 
-def _text(found: Any) -> str:
+def _read_text(found: Any) -> str:
     words = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
     return " ".join(words.split())[:_LONGEST]
 
 
-def _arguments(found: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+def _iter_arguments(found: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield names and types of the arguments, however they are written."""
     if isinstance(found, str) and found.strip()[:1] in ("[", "{"):
         with suppress(ValueError):
@@ -253,35 +253,35 @@ def _arguments(found: Any) -> Iterator[tuple[str, dict[str, Any]]]:
         found = [found]
     if isinstance(found, Mapping):
         inner = found.get("properties")
-        yield from _fields(inner if isinstance(inner, Mapping) else found)
+        yield from _read_fields(inner if isinstance(inner, Mapping) else found)
     elif isinstance(found, list):
-        yield from map(_argument, found)
+        yield from map(_read_argument, found)
     elif isinstance(found, str):
-        yield from (_argument(one) for one in re.split(r"[\n;]+", found) if one.strip())
+        yield from (_read_argument(one) for one in re.split(r"[\n;]+", found) if one.strip())
 
 
-def _fields(found: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [(_identifier(str(name)) or _UNNAMED, _type(value, str(name))) for name, value in found.items()]
+def _read_fields(found: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(_make_identifier(str(name)) or _UNNAMED, _read_type(value, str(name))) for name, value in found.items()]
 
 
-def _argument(found: Any) -> tuple[str, dict[str, Any]]:
+def _read_argument(found: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(found, Mapping):
-        named = _first(found, ("name", "arg", "argument", "parameter"))
+        named = _first_value(found, ("name", "arg", "argument", "parameter"))
         if named is None and len(found) == 1 and not found.keys() & {"type", "description"}:
             ((named, found),) = found.items()
-        return _identifier(str(named or "")) or _UNNAMED, _type(found, str(named or ""))
+        return _make_identifier(str(named or "")) or _UNNAMED, _read_type(found, str(named or ""))
     told = _NAMED.match(str(found))
     if told is None:
-        return _identifier(" ".join(str(found).split()[:4])) or _UNNAMED, _type(str(found), str(found))
-    return _identifier(told[1]) or _UNNAMED, _type({"type": told[2] or "", "description": told[3]}, told[1])
+        return _make_identifier(" ".join(str(found).split()[:4])) or _UNNAMED, _read_type(str(found), str(found))
+    return _make_identifier(told[1]) or _UNNAMED, _read_type({"type": told[2] or "", "description": told[3]}, told[1])
 
 
-def _type(found: Any, name: str) -> dict[str, Any]:
+def _read_type(found: Any, name: str) -> dict[str, Any]:
     """Return a type with its description; what does not say what it is becomes a text, lists and objects hold texts."""
     told = found if isinstance(found, Mapping) else {"description": found}
     written = str(told.get("type", found if isinstance(found, str) and found.lower() in _KNOWN else "")).lower()
     kind = _KNOWN.get(re.split(r"[^a-z]+", written.strip("<"))[0], "string")
-    description = _text(told.get("description") or told.get("desc") or name.replace("_", " ") or "a value")
+    description = _read_text(told.get("description") or told.get("desc") or name.replace("_", " ") or "a value")
     made: dict[str, Any] = {"type": kind, "description": description}
     choices = told.get("enum")
     if kind == "string" and isinstance(choices, list) and choices and all(isinstance(c, str) for c in choices):
@@ -289,14 +289,16 @@ def _type(found: Any, name: str) -> dict[str, Any]:
     elif kind == "array":
         items = told.get("items")
         inner = written.partition("[")[2] or written.partition(" of ")[2] or "string"
-        made["items"] = _type(items if isinstance(items, Mapping) else {"type": inner}, "one of them")
+        made["items"] = _read_type(items if isinstance(items, Mapping) else {"type": inner}, "one of them")
     elif kind == "object":
         properties = told.get("properties")
-        made |= _object(_fields(properties if isinstance(properties, Mapping) else {"text": {"type": "string"}}))
+        made |= _make_object(
+            _read_fields(properties if isinstance(properties, Mapping) else {"text": {"type": "string"}})
+        )
     return made
 
 
-def _object(arguments: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
+def _make_object(arguments: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, schema in arguments:
         free = next(one for n in count(1) if (one := f"{name[:60]}_{n}" if n > 1 else name) not in properties)
@@ -304,19 +306,19 @@ def _object(arguments: Sequence[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _returns(found: Any) -> dict[str, Any]:
+def _read_returns(found: Any) -> dict[str, Any]:
     if isinstance(found, list) and len(found) == 1:
         found = found[0]
     if isinstance(found, list):
-        return {**_object([_argument(one) for one in found]), "description": "What is returned."}
+        return {**_make_object([_read_argument(one) for one in found]), "description": "What is returned."}
     if isinstance(found, Mapping) and not found.keys() & {"type", "description"}:
-        return {**_object(_fields(found)), "description": "What is returned."}
-    return _type(found if found is not None else "", "what is returned")
+        return {**_make_object(_read_fields(found)), "description": "What is returned."}
+    return _read_type(found if found is not None else "", "what is returned")
 
 
-def _depends(found: Any) -> list[str]:
+def _read_depends(found: Any) -> list[str]:
     parts = found.keys() if isinstance(found, Mapping) else found if isinstance(found, list) else [found]
-    texts = (_text(one.get("name", one) if isinstance(one, Mapping) else one) for one in parts if one)
+    texts = (_read_text(one.get("name", one) if isinstance(one, Mapping) else one) for one in parts if one)
     return [text for text in dict.fromkeys(texts) if text and text.lower() not in ("none", "null", "n/a")]
 
 
@@ -411,7 +413,7 @@ async def build_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mappi
         return {}
     prompt = load_prompt(ROOM, "build").render(tool=fence("tool", json.dumps(wish.interface, indent=1)))
     schema = schema_of(ToolProgram, prompt.name, _plain_program, PROGRAM)
-    answer = await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
+    answer = await runtime.context.model.ask(prompt, schema, state["request_context"].vary_context(role="solver"))
     outcome, reason = answer.outcome, answer.reason
     if answer.value is not None and (faults := code_faults(answer.value.program, wish.interface)):
         outcome, reason = Outcome.SCHEMA_MISMATCH, faults[0]
@@ -431,7 +433,7 @@ async def use_tool(state: MindState, runtime: "Runtime[MindContext]") -> Mapping
     error = done.returned[0].error if done.returned else done.reason
     told = error or json.dumps(done.returned[0].value, ensure_ascii=False)
     text = told.encode(errors="replace").decode()  # half of a surrogate pair is no text for a file
-    note = MemoryNote(f"{use.tool} gave you: {quoted(text[:_NOTED])}", "heard")
+    note = MemoryNote(f"{use.tool} gave you: {quote_line(text[:_NOTED])}", "heard")
     found = Deliberation("tool", text, use.tool, use.arguments, is_error=bool(error))
     return {
         "draft": draft.updated(result=text[:_NOTED]),

@@ -78,14 +78,14 @@ def turn_schema(
     is_single = len(possible_actions(offered, addressees)) == 1
     schema, names = _with_asides(offered, asks, is_alone=not addressees), _asked_beside(asks)[1]
 
-    def validate(answer: object) -> TurnAnswer:
+    def validate_turn(answer: object) -> TurnAnswer:
         if not isinstance(answer, dict) or "action" not in answer:
             raise ValueError(f"the answer must be an object with the keys {', '.join(('action', *names))}")
         told = _asked_beside(asks)[0].model_validate({key: value for key, value in answer.items() if key != "action"})
         action = bare.validate(answer["action"] if is_single else {"action": answer["action"]})
         return TurnAnswer(action, **told.model_dump())
 
-    return AnswerSchema("Turn", schema, validate, bare.generators)
+    return AnswerSchema("Turn", schema, validate_turn, bare.generators)
 
 
 @lru_cache(maxsize=256)
@@ -145,12 +145,12 @@ def turn_prompt(
     if not asks.thoughts:
         return turn
     more = load_prompt(_ROOM, "think")
-    return followed(
+    return follow_turn(
         turn, more.render(importance=phrase_of(more, "importance", "asked" if asks.importance else "unasked"))
     )
 
 
-def followed(turn: RenderedPrompt, more: RenderedPrompt) -> RenderedPrompt:
+def follow_turn(turn: RenderedPrompt, more: RenderedPrompt) -> RenderedPrompt:
     """Append the prompt `more` to that of a turn. The result has the name and version of `more`."""
     *before, (role, text) = turn.messages
     last = (role, f"{text}\n\n{more.messages[-1][1]}")

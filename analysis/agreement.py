@@ -22,7 +22,7 @@ from ..core.arrow import Ints
 from ..core.errors import SetupError, SourceError
 from ..core.readers import read_rows
 from ..core.result import Estimate, Note, Result, make_result
-from .stats import bootstrap, estimate_share, rank_correlation, weighted_kappa, wilson_interval
+from .stats import bootstrap_interval, estimate_share, rank_correlation, weighted_kappa, wilson_interval
 from .table import Queryable
 
 #: As rubrics have it, of which the run file holds what is needed here.
@@ -123,7 +123,7 @@ def _measure_votes(
         drawn = np.bincount(chosen, minlength=len(names)).astype(np.float64)
         return _alpha_of(np.tensordot(drawn, pairs, axes=1), level, numbers)
 
-    alpha = bootstrap(len(names), alpha_of, seed=seed) if len(names) else Estimate(None)
+    alpha = bootstrap_interval(len(names), alpha_of, seed=seed) if len(names) else Estimate(None)
     return key[1], graders, level, alpha, len(names), int(counts.sum()), missing
 
 
@@ -306,7 +306,7 @@ def _format_label(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
-def calibrate(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Result:
+def calibrate_votes(run: Queryable, graded: Graded, labels: HumanLabels, *, file: str, seed: int = 0) -> Result:
     """Compare the votes of a grading job with human labels of the same outputs.
 
     Kappa has quadratic weights except at the level nominal; the bias is the mean difference of the places on the scale,
@@ -413,16 +413,16 @@ def _measure_grader(
     scale, level = graded.scales[rubric, criterion]
     human, model = (np.array([one[place] for one in found]) for place in (0, 1))
 
-    def kappa(chosen: Ints) -> float | None:
+    def measure_kappa(chosen: Ints) -> float | None:
         return weighted_kappa(human[chosen], model[chosen], len(scale), is_nominal=level == "nominal")
 
-    def correlation(chosen: Ints) -> float | None:
+    def measure_correlation(chosen: Ints) -> float | None:
         return rank_correlation(human[chosen], model[chosen])
 
     return (
         *(criterion, grader, len(found), estimate_share(int((human == model).sum()), len(found))),
-        bootstrap(len(found), kappa, seed=seed),
-        Estimate(None) if level == "nominal" else bootstrap(len(found), correlation, seed=seed),
+        bootstrap_interval(len(found), measure_kappa, seed=seed),
+        Estimate(None) if level == "nominal" else bootstrap_interval(len(found), measure_correlation, seed=seed),
         float((model - human).mean()),
     )
 

@@ -27,7 +27,7 @@ from ..personas.dedup.vectors import units
 from ..personas.formats.foreign import ForeignText, ForeignTexts
 from ..personas.persona import content_id
 from .diversity.similarity import vectors_of
-from .page import clip
+from .page import clip_text
 from .table import Queryable
 
 #: The name of the check whose rows these verdicts are.
@@ -72,7 +72,7 @@ class Overlap:
         """In one sentence, with file, row and words."""
         if not self.words:
             return f"Its {self.field} means the same as {self.foreign.place} (cosine {self.score:.2f})."
-        return f"Its {self.field} shares with {self.foreign.place}: {clip(self.words, 300)!r}."
+        return f"Its {self.field} shares with {self.foreign.place}: {clip_text(self.words, 300)!r}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +185,11 @@ class NgramIndex:
         # Of long texts, their n-grams and their short ones; of shorter texts, theirs; and short texts as a whole.
         self._long, self._parts, self._shorter, self._whole = _FirstTexts(), _FirstTexts(), _FirstTexts(), _FirstTexts()
         for text in foreign:
-            self._add(text)
+            self._add_text(text)
         for table in (self._long, self._parts, self._shorter, self._whole):
             table.close()
 
-    def _add(self, text: ForeignText) -> None:
+    def _add_text(self, text: ForeignText) -> None:
         words, number = _hash_words(word_list(text.text)), len(self.places)
         self.places.append((text.file, text.row, text.column))
         if len(words) >= self.ngram:

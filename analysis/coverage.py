@@ -231,17 +231,17 @@ def cover_by_meaning(
     if not there or not all(key in vectors for key in (*wanted, *shuffled)):
         raise SetupError(f"The file lacks vectors of its texts or of the topics by model {model!r}; fetch them first.")
 
-    def stacked(some: Iterable[str]) -> Matrix:
+    def stack_vectors(some: Iterable[str]) -> Matrix:
         return units(np.array([vectors[key] for key in some], dtype=np.float32)).astype(np.float32)
 
-    about = stacked(wanted).T
-    alike, chance = stacked(keys[place] for place in there) @ about, stacked(shuffled) @ about
+    about = stack_vectors(wanted).T
+    alike, chance = stack_vectors(keys[place] for place in there) @ about, stack_vectors(shuffled) @ about
     if threshold is None:
         cosine = np.quantile(chance, 1 - _BY_CHANCE, axis=0).astype(np.float32)
     else:
         cosine = np.full(len(topics), threshold, dtype=np.float32)
     people = {a: t for a, t in zip(sample.agents, sample.personas, strict=True) if a in vectors}
-    near = stacked(people) @ about if people else None
+    near = stack_vectors(people) @ about if people else None
     hits = hits_by_cosine(alike, chance, cosine=cosine)
     reached, expected = hits.reached, hits.expected.tolist()
     names = [short_label(text) for text in people.values()]

@@ -77,24 +77,24 @@ def read_funnel(run: Queryable) -> Result:
     answers = max(turns - failed, 0)
     rows: list[tuple[object, ...]] = []
 
-    def add(stage: str, meaning: str, number: int, gone: int = 0, why: str = "") -> None:
+    def add_stage(stage: str, meaning: str, number: int, gone: int = 0, why: str = "") -> None:
         rows.append((stage, meaning, number, number / turns if turns else None, gone, why))
 
-    add("turns", "turns asked for", turns)
-    add("answers", "turns with an answer", answers, failed, ", ".join(f"{n:,} {one}" for one, n in lost.items()))
+    add_stage("turns", "turns asked for", turns)
+    add_stage("answers", "turns with an answer", answers, failed, ", ".join(f"{n:,} {one}" for one, n in lost.items()))
     if silent := answers - acted:
-        add("silence", "turns in which something was made", acted, silent, "said or made nothing")
-    add("outputs", "outputs made", outputs)
+        add_stage("silence", "turns in which something was made", acted, silent, "said or made nothing")
+    add_stage("outputs", "outputs made", outputs)
     left = outputs
     for stage, number, reason in run.query(_REJECTED).rows:
         left -= number
         meaning = "new, no near-duplicates" if stage == "near_duplicate" else f"passed {stage}"
-        add(stage, meaning, left, number, f"such as: {reason}")
-    add("accepted", "accepted", accepted)
+        add_stage(stage, meaning, left, number, f"such as: {reason}")
+    add_stage("accepted", "accepted", accepted)
     for (table,) in run.query(_WITH_EMISSIONS).rows:
         ((number,),) = run.query(_LATER.format(table=table)).rows
         if number:
-            add(table, f"accepted, with {table}", number)
+            add_stage(table, f"accepted, with {table}", number)
     ((asked,),) = run.query(_ASKED).rows
     told = f"{asked:,} asked, {people:,} with an output, {accepted_people:,} with an accepted output"
     notes = [Note("people", f"Personas: {told}. Outputs revised before they were kept: {revised:,}.")]

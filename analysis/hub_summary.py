@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..core.result import Estimate, Result, make_result
 from ..core.text import canonical_text
 from ..personas.hub.queries import REJECTED, RETAINED
-from .page import clip
+from .page import clip_text
 from .summary import Summary
 from .table import Queryable
 
@@ -203,7 +203,7 @@ def _iter_degrees(figures: "GraphFigures") -> Iterator[tuple[str, float, int, in
 
 
 def _clip_text(text: str) -> str:
-    return clip(canonical_text(text), _TEXT)
+    return clip_text(canonical_text(text), _TEXT)
 
 
 def _to_estimate(measured: "Measurement") -> Estimate:

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..core.database import check_regular
 from ..core.errors import SetupError
 from ..core.files import whole_file
-from ..core.text import legible
+from ..core.text import make_legible
 
 _ARTICLE = re.compile(r"^(an?|the)\s+", re.IGNORECASE)
 # Where a description turns from what the person is to what the person does.
@@ -17,7 +17,7 @@ _TURN = re.compile(
 )
 
 
-def clip(text: str, length: int) -> str:
+def clip_text(text: str, length: int) -> str:
     """Return the text, or its first words in at most `length` characters with an ellipsis.
 
     A word that is longer than half of `length` is cut, as is text of a script without spaces.
@@ -36,12 +36,12 @@ def short_label(text: str, length: int = 42) -> str:
     """
     text = " ".join(text.split())
     label = _TURN.split(_ARTICLE.sub("", text), maxsplit=1)[0].strip(" .,;")
-    return clip(label or text, length)
+    return clip_text(label or text, length)
 
 
-def markup(text: str) -> str:
+def escape_markup(text: str) -> str:
     """The text for HTML or SVG: escaped, and legible where it holds what these forbid."""
-    return escape(legible(text))
+    return escape(make_legible(text))
 
 
 #: How far into a page its mark is looked for, in characters.

@@ -15,7 +15,7 @@ import numpy as np
 from ..core.arrow import Floats
 from ..personas.network import Acquaintance, Excerpt, Link
 from ..personas.persona import RelationKind
-from .page import clip, markup, short_label, write_picture_file
+from .page import clip_text, escape_markup, short_label, write_picture_file
 from .plot import COLOURS, text_width
 
 type Point = tuple[float, float]
@@ -314,26 +314,26 @@ def draw_legend(legends: Sequence[Legend], *, width: float, top: float) -> tuple
     y = top
     for legend in legends:
         y += _ROW
-        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{_SOFT}">{markup(legend.title)}</text>')
+        lines.append(f'<text class="of" x="{_SIDE:g}" y="{y:g}" fill="{_SOFT}">{escape_markup(legend.title)}</text>')
         x = _SIDE + text_width(legend.title, SIZE) + 2 * _GAP
         for sign in legend.signs:
             reach = sign.width + _GAP + text_width(sign.words, SIZE)
             if x + reach > width - _SIDE:
                 x, y = _SIDE, y + _ROW
-            lines += _drawn(sign, x, y)
+            lines += _draw_sign(sign, x, y)
             x += reach + 2 * _GAP
     return lines, y + _ROW / 2
 
 
-def notes(text: str, width: float) -> list[Legend]:
+def wrap_notes(text: str, width: float) -> list[Legend]:
     """Wrap a text into as many legend rows as it takes in this width."""
     return [Legend(line, ()) for line in textwrap.wrap(text, int((width - 2 * _SIDE) / (0.55 * SIZE)))]
 
 
-def _drawn(sign: Sign, x: float, y: float) -> Iterator[str]:
-    more = f"<title>{markup(sign.more)}</title>" if sign.more else ""
+def _draw_sign(sign: Sign, x: float, y: float) -> Iterator[str]:
+    more = f"<title>{escape_markup(sign.more)}</title>" if sign.more else ""
     yield f'<g transform="translate({x:.1f} {y - 0.35 * SIZE:.1f})">{more}{sign.svg}'
-    yield f'<text x="{sign.width + _GAP:.1f}" y="{0.35 * SIZE:.1f}">{markup(sign.words)}</text></g>'
+    yield f'<text x="{sign.width + _GAP:.1f}" y="{0.35 * SIZE:.1f}">{escape_markup(sign.words)}</text></g>'
 
 
 _MARGIN = 34.0
@@ -378,7 +378,7 @@ class Drawing:
         )
 
     @property
-    def _drawn(self) -> str:
+    def _drawn_caption(self) -> str:
         """The caption, where the picture does not show everybody."""
         return f"Drawn: {self.caption}." if len(self._excerpt.people) < self._excerpt.people_in_all else ""
 
@@ -389,7 +389,7 @@ class Drawing:
         """
         at, stage = fit_points(self._spots, width=width, margin=_MARGIN)
         shrunk = self._scale_marks(width)
-        below = [*notes(self._drawn, width), *notes(self._note, width)]
+        below = [*wrap_notes(self._drawn_caption, width), *wrap_notes(self._note, width)]
         legend, height = draw_legend([*self._make_legends(shrunk), *below], width=width, top=stage)
         return "\n".join([
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" role="img">',
@@ -440,7 +440,7 @@ class Drawing:
         shape = _taper_line(x1, y1, x2, y2, across, shrunk)
         return (
             f'<path class="{css}" d="{shape}" fill="{colour}" fill-opacity="{_OPACITY[css]}">'
-            f"<title>{markup(told)}</title></path>"
+            f"<title>{escape_markup(told)}</title></path>"
         )
 
     def _line_colour(self, link: Link) -> tuple[str, str]:
@@ -457,10 +457,10 @@ class Drawing:
         for person in sorted(self._excerpt.people, key=lambda p: -self.ties[p.id]):
             x, y = at[person.id]
             radius = self._dot_radius(self.ties[person.id], shrunk)
-            words = f"{clip(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
+            words = f"{clip_text(person.text, _HOVER)} (hop {person.hop}){self._more.get(person.id, '')}"
             yield (
                 f'<circle cx="{x}" cy="{y}" r="{radius}" fill="{self._colours.of[person.id]}" stroke="{_SURFACE}">'
-                f"<title>{markup(words)}</title></circle>"
+                f"<title>{escape_markup(words)}</title></circle>"
             )
 
     def _draw_labels(self, at: Mapping[str, Point], frame: Box, shrunk: float) -> Iterator[str]:
@@ -468,7 +468,7 @@ class Drawing:
         dots = [Dot(*at[p.id], self._dot_radius(self.ties[p.id], shrunk), self._names[p.id]) for p in people]
         for person, box in place_labels(dots, frame, SIZE).items():
             x, y = (box.left + box.right) / 2, box.bottom - 0.32 * SIZE
-            name = markup(dots[person].name)
+            name = escape_markup(dots[person].name)
             # The ground around a name is a text of its own: not every program paints the outline first.
             yield f'<text aria-hidden="true" x="{x:.1f}" y="{y:.1f}" text-anchor="middle"{_GROUND}>{name}</text>'
             yield f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle">{name}</text>'

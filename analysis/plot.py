@@ -15,7 +15,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from .page import clip, markup
+from .page import clip_text, escape_markup
 
 #: The light value of each class of `style.css`.
 COLOURS: Mapping[str, str] = MappingProxyType(
@@ -97,29 +97,30 @@ def draw_svg(width: float, height: float, label: str, parts: Iterable[str]) -> s
     """Return a whole SVG with these parts; `label` is read out in place of the picture."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'aria-label="{markup(label)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">{"".join(parts)}</svg>'
+        f'aria-label="{escape_markup(label)}" font-family="system-ui, sans-serif" font-size="{_TYPE:g}">'
+        f"{''.join(parts)}</svg>"
     )
 
 
 def draw_text(tone: str, x: float, y: float, text: str, anchor: str = "start", more: str = "") -> str:
     """Draw a text in a colour of the page."""
     return (
-        f'<text {paint(tone)} fill="currentColor" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>'
-        f"{markup(text)}</text>"
+        f'<text {paint_attributes(tone)} fill="currentColor" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>'
+        f"{escape_markup(text)}</text>"
     )
 
 
-def paint(tone: str) -> str:
+def paint_attributes(tone: str) -> str:
     """Return the attributes that give a drawing a colour of the page."""
     return f'class="{tone}" color="{COLOURS[tone]}"'
 
 
 def series_paint(look: int) -> str:
     """Return the attributes that give a drawing the colour of a series."""
-    return paint(f"c{look % 10}")
+    return paint_attributes(f"c{look % 10}")
 
 
-def symbol(look: int, x: float, y: float, radius: float) -> str:
+def symbol_path(look: int, x: float, y: float, radius: float) -> str:
     """Return the outline of a symbol around a point, as the data of an SVG path."""
     corners = _SYMBOLS[look % len(_SYMBOLS)]
     if not corners:
@@ -128,7 +129,7 @@ def symbol(look: int, x: float, y: float, radius: float) -> str:
     return f"M{'L'.join(f'{x + dx * radius:.1f} {y + dy * radius:.1f}' for dx, dy in corners)}z"
 
 
-def _pattern(look: int) -> str:
+def _pattern_id(look: int) -> str:
     """Return the id of the pattern over the colour; empty if there is none."""
     return f"p{look % 8}" if look % 8 else ""
 
@@ -152,13 +153,13 @@ def line_sign(look: int, x: float = 0, y: float = 7) -> str:
     """Draw the sign of a line, 22 wide."""
     return (
         f'<g {series_paint(look)}><path d="M{x:g} {y:g}h22" stroke="currentColor" stroke-width="2"/>'
-        f'<path d="{symbol(look, x + 11, y, 4.5)}" fill="currentColor"/></g>'
+        f'<path d="{symbol_path(look, x + 11, y, 4.5)}" fill="currentColor"/></g>'
     )
 
 
 def _bar_sign(look: int) -> str:
     box = '<rect x="1" y="1" width="20" height="12" fill='
-    pattern = f'{box}"url(#{_pattern(look)})"/>' if _pattern(look) else ""
+    pattern = f'{box}"url(#{_pattern_id(look)})"/>' if _pattern_id(look) else ""
     return f'<g {series_paint(look)}>{box}"currentColor"/></g>{pattern}'
 
 
@@ -362,14 +363,14 @@ class _PlotArea:
             for look, line in enumerate(self.lines):
                 yield from self._draw_layer(look, line, base)
         else:
-            aside = [self._aside(look) for look in range(len(self.lines))]
+            aside = [self._offset_of(look) for look in range(len(self.lines))]
             for look, line in enumerate(self.lines):
                 yield from self._draw_ranges(look, line, aside[look])
             for look, line in enumerate(self.lines):
                 yield from self._draw_line(look, line, aside[look])
         yield from self._draw_marks()
 
-    def _aside(self, look: int) -> float:
+    def _offset_of(self, look: int) -> float:
         """Return how far a series with whiskers is from the middle of a place."""
         many = len(self.lines)
         if not self.has_whiskers or not any(point and point.interval for point in self.lines[look]):
@@ -379,18 +380,18 @@ class _PlotArea:
     def _draw_grid(self) -> Iterator[str]:
         right, chart = self.width - _RIGHT, self.chart
         lines = "".join(f"M{self.left:.1f} {self.y(tick):.1f}H{right:.1f}" for tick in self.ticks)
-        yield f'<path {paint("line")} stroke="currentColor" d="{lines}"/>'
+        yield f'<path {paint_attributes("line")} stroke="currentColor" d="{lines}"/>'
         for tick, text in zip(self.ticks, self.tick_labels, strict=True):
             yield draw_text("muted", self.left - 6, self.y(tick) + 4, text, "end")
         labels = [str(place) for place in self.places]
-        widest = max((text_width(clip(text, 16), _TYPE) for text in labels), default=0.0) + 10
+        widest = max((text_width(clip_text(text, 16), _TYPE) for text in labels), default=0.0) + 10
         every = int(max(1, -(-widest // self.gap)))
         most = max(3, min(16, int(self.gap * every / (0.62 * _TYPE))))
         for place in range(0, len(labels), every):
-            yield draw_text("muted", self.x(place), self.bottom + 17, clip(labels[place], most), "middle")
+            yield draw_text("muted", self.x(place), self.bottom + 17, clip_text(labels[place], most), "middle")
         yield draw_text("muted", (self.left + right) / 2, self.height - 6, chart.x, "middle")
         down = (self.top + self.bottom) / 2
-        words = clip(chart.y, int((self.bottom - self.top) / (0.55 * _TYPE)))
+        words = clip_text(chart.y, int((self.bottom - self.top) / (0.55 * _TYPE)))
         yield draw_text("muted", 0, 0, words, "middle", f' transform="translate(12 {down:.1f}) rotate(-90)"')
 
     def _place_marks(self) -> list[tuple[float, str]]:
@@ -406,7 +407,7 @@ class _PlotArea:
         ends: list[float] = []
         rows: dict[int, int] = {}
         for number, (x, name) in enumerate(self.marks):
-            wide = text_width(clip(name, _LONGEST_MARK), _TYPE)
+            wide = text_width(clip_text(name, _LONGEST_MARK), _TYPE)
             left = min(x, self.width - _RIGHT - wide)
             row = next((n for n, end in enumerate(ends) if end < left), len(ends))
             if row < 3:
@@ -417,11 +418,11 @@ class _PlotArea:
     def _draw_marks(self) -> Iterator[str]:
         for number, (x, name) in enumerate(self.marks):
             yield (
-                f'<path {paint("ink")} d="M{x:.1f} {self.top:.1f}V{self.bottom:.1f}" stroke="currentColor" '
-                f'stroke-width="1.5" stroke-dasharray="5 4"><title>{markup(name)}</title></path>'
+                f'<path {paint_attributes("ink")} d="M{x:.1f} {self.top:.1f}V{self.bottom:.1f}" stroke="currentColor" '
+                f'stroke-width="1.5" stroke-dasharray="5 4"><title>{escape_markup(name)}</title></path>'
             )
             if number in self.rows:
-                y, text = self.top - 5 - _ROW * self.rows[number], clip(name, _LONGEST_MARK)
+                y, text = self.top - 5 - _ROW * self.rows[number], clip_text(name, _LONGEST_MARK)
                 is_late = x + text_width(text, _TYPE) > self.width - _RIGHT
                 yield draw_text("ink", self.width - _RIGHT if is_late else x, y, text, "end" if is_late else "start")
 
@@ -465,8 +466,8 @@ class _PlotArea:
         for x, y, point in drawn:
             radius = 3.8 if is_alone else max(3.0, 6.0 - look)
             look_of_it = 'fill="currentColor"' if len(drawn) <= _MARKED else 'fill-opacity="0"'
-            shape = symbol(look if len(drawn) <= _MARKED else 0, x, y, radius)
-            yield f'<path d="{shape}" {look_of_it}><title>{markup(self.chart.describe(point))}</title></path>'
+            shape = symbol_path(look if len(drawn) <= _MARKED else 0, x, y, radius)
+            yield f'<path d="{shape}" {look_of_it}><title>{escape_markup(self.chart.describe(point))}</title></path>'
         yield "</g>"
 
     def _draw_layer(self, look: int, line: Sequence[Point | None], base: list[float]) -> Iterator[str]:
@@ -480,10 +481,10 @@ class _PlotArea:
             base[place] += point.value
             x = self.x(place) - wide / 2
             box = f'x="{x:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{bottom - top:.1f}"'
-            shapes.append(f"<rect {box}><title>{markup(self.chart.describe(point))}</title></rect>")
+            shapes.append(f"<rect {box}><title>{escape_markup(self.chart.describe(point))}</title></rect>")
             drawn += f"M{x:.1f} {top:.1f}h{wide:.1f}v{bottom - top:.1f}h{-wide:.1f}z"
         yield f'<g data-series="{look}" {series_paint(look)} fill="currentColor">{"".join(shapes)}'
-        if pattern := _pattern(look):
+        if pattern := _pattern_id(look):
             yield f'<path d="{drawn}" fill="url(#{pattern})" pointer-events="none"/>'
         yield "</g>"
 
@@ -495,7 +496,7 @@ class _RowArea:
         self.chart, self.width, self.is_wide = chart, width, width > NARROW
         self.points = [point for point in chart.points if point.value is not None and isfinite(point.value)]
         self.row = 28.0 if self.is_wide else 44.0
-        words = max(text_width(clip(str(point.place), _WORDS), _TYPE) for point in self.points)
+        words = max(text_width(clip_text(str(point.place), _WORDS), _TYPE) for point in self.points)
         self.left = min(words, 330.0) + 16 if self.is_wide else 12.0
         self.bottom = 8.0 + self.row * len(self.points)
         self.height = self.bottom + 42
@@ -518,16 +519,16 @@ class _RowArea:
     def parts(self) -> Iterator[str]:
         """Yield what is drawn, from the ground up."""
         lines = "".join(f"M{self.x(tick):.1f} 8V{self.bottom:.1f}" for tick in self.ticks)
-        yield f'<path {paint("line")} stroke="currentColor" d="{lines}"/>'
+        yield f'<path {paint_attributes("line")} stroke="currentColor" d="{lines}"/>'
         for tick in self.ticks:
             text = format_tick(tick)
             at = min(self.x(tick), self.width - 4 - text_width(text, _TYPE) / 2)
             yield draw_text("muted", at, self.bottom + 17, text, "middle")
-        words = clip(self.chart.y, int((self.width - self.left) / (0.55 * _TYPE)))
+        words = clip_text(self.chart.y, int((self.width - self.left) / (0.55 * _TYPE)))
         yield draw_text("muted", (self.left + self.width - 16) / 2, self.bottom + 36, words, "middle")
         if self.has_zero:
             yield (
-                f'<path {paint("ink")} stroke="currentColor" stroke-width="1.5" stroke-dasharray="5 4" '
+                f'<path {paint_attributes("ink")} stroke="currentColor" stroke-width="1.5" stroke-dasharray="5 4" '
                 f'd="M{self.x(0.0):.1f} 8V{self.bottom:.1f}"/>'
             )
         names = self.chart.names
@@ -538,7 +539,7 @@ class _RowArea:
         y = top + (self.row / 2 if self.is_wide else 29.0)
         at, anchor, down = (self.left - 12, "end", y + 4) if self.is_wide else (self.left, "start", top + 15)
         ground = f' stroke="{COLOURS["surface"]}" stroke-width="4" paint-order="stroke"'
-        yield draw_text("ink", at, down, clip(str(point.place), _WORDS), anchor, ground)
+        yield draw_text("ink", at, down, clip_text(str(point.place), _WORDS), anchor, ground)
         yield f"<g {series_paint(look)}>"
         for part in point.parts:
             yield f'<circle cx="{self.x(part):.1f}" cy="{y + 8:.1f}" r="2.2" fill="currentColor" fill-opacity=".6"/>'
@@ -548,8 +549,8 @@ class _RowArea:
                 f'<path d="M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {y - 4:.1f}v8M{high:.1f} {y - 4:.1f}v8" '
                 f'fill="none" stroke="currentColor" stroke-width="2"/>'
             )
-        shape = symbol(look, self.x(point.value or 0.0), y, 5.5)
-        words = markup(self.chart.describe(point))
+        shape = symbol_path(look, self.x(point.value or 0.0), y, 5.5)
+        words = escape_markup(self.chart.describe(point))
         yield f'<path d="{shape}" fill="currentColor"><title>{words}</title></path></g>'
 
 

@@ -30,7 +30,7 @@ def estimate_share(hits: int, trials: int) -> Estimate:
     return Estimate(hits / trials, *wilson_interval(hits, trials)) if trials else Estimate(None)
 
 
-def bootstrap(units: int, measure: Callable[[Ints], float | None], *, seed: int) -> Estimate:
+def bootstrap_interval(units: int, measure: Callable[[Ints], float | None], *, seed: int) -> Estimate:
     """Measure all units, given by their places, and the percentiles over samples of them with replacement.
 
     Of fewer than three units there is no interval. Samples whose measure is undefined are left out.
@@ -48,10 +48,10 @@ def rank_correlation(one: NDArray[Any], other: NDArray[Any]) -> float | None:
     """Return Spearman's rank correlation, with mean ranks for ties; None if one of the two never changes."""
     from scipy.stats import rankdata
 
-    return pearson(rankdata(one), rankdata(other))
+    return pearson_correlation(rankdata(one), rankdata(other))
 
 
-def pearson(one: NDArray[Any], other: NDArray[Any]) -> float | None:
+def pearson_correlation(one: NDArray[Any], other: NDArray[Any]) -> float | None:
     """Return the correlation of two rows of numbers; None if one of them never changes."""
     if len(one) < 2 or np.ptp(one) == 0 or np.ptp(other) == 0:
         return None

@@ -156,7 +156,7 @@ class Summary:
         return "tokens" if self.is_language_model else "words"
 
     @property
-    def _used(self) -> str:
+    def _describe_used(self) -> str:
         if self.tokens is None:
             return ""
         counts = f"{self.tokens.input:,} {self.unit} in, {self.tokens.output:,} out"
@@ -188,7 +188,7 @@ class Summary:
             parts.append(
                 f"{sum(self.recalled.values()):,} answers recalled ({_join_counts(self.recalled, total=False)})"
             )
-        parts += [self._used, str(self.cost) if self.is_language_model and self.calls else ""]
+        parts += [self._describe_used, str(self.cost) if self.is_language_model and self.calls else ""]
         return {"cost": ", ".join(filter(None, parts)), "time": f"{self.seconds:,.1f} s"}
 
     @property

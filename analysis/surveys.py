@@ -20,7 +20,7 @@ from ..core.arrow import Ints
 from ..core.errors import SetupError
 from ..core.inputs import nearest
 from ..core.result import Estimate, Note, Result, make_result
-from .stats import bootstrap, pearson, weighted_kappa
+from .stats import bootstrap_interval, pearson_correlation, weighted_kappa
 from .table import Queryable
 
 #: Pairs of answers from which a coefficient is computed.
@@ -119,7 +119,7 @@ def _measure_pairs(item: AskedItem, pairs: Sequence[tuple[Any, Any]]) -> float |
             for pair in pairs
         ]
         return float(np.mean([tau.statistic for tau in taus]))
-    return pearson(*np.array(pairs, float).T)
+    return pearson_correlation(*np.array(pairs, float).T)
 
 
 _Z = 1.959964
@@ -496,7 +496,7 @@ def _mean_distance(
     def mean(chosen: Ints) -> float:
         return float(sums[chosen].sum() / counts[chosen].sum())
 
-    return len(by_agent), bootstrap(len(by_agent), mean, seed=seed), float(zeros.sum() / counts.sum())
+    return len(by_agent), bootstrap_interval(len(by_agent), mean, seed=seed), float(zeros.sum() / counts.sum())
 
 
 def _count_zeros(distances: Sequence[float]) -> int:
@@ -512,11 +512,11 @@ def _measure_spread(item: str, pairs: Sequence[_Pair], seed: int) -> tuple[int, 
     ratio = None
     if len(known) > 2 and told > 0:
 
-        def of(chosen: Ints) -> float:
+        def relative_to_profiles(chosen: Ints) -> float:
             below = measure(profiles[chosen], weight[chosen])
             return measure(said[chosen], weight[chosen]) / below if below else float("nan")
 
-        ratio = bootstrap(len(known), of, seed=seed)
+        ratio = bootstrap_interval(len(known), relative_to_profiles, seed=seed)
     # Where profiles hold the attribute, both spreads and their ratio are of the same respondents.
     shown = known or pairs
     answers = measure(_coded_alike([pair.answer for pair in shown], item), np.array([pair.weight for pair in shown]))

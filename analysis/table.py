@@ -62,7 +62,7 @@ _CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2
 _NUMBERS = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DOUBLE|FLOAT|DECIMAL)\b")
 
 
-def visible(text: str) -> str:
+def make_visible(text: str) -> str:
     r"""The text with every character that steers a terminal written out (`\x1b`); line feeds stay.
 
     >>> visible("red: \x1b[31m")
@@ -85,9 +85,9 @@ def render_table(rows: Rows, width: int = 100, *, elsewhere: str = "") -> str:
     `visible`.
     """
     if not rows.rows:
-        return f"No rows ({', '.join(map(visible, rows.columns))}).\n"
-    columns = [visible(name) for name in rows.columns]
-    cells = [[visible(_format_cell(value)) for value in row] for row in rows.rows]
+        return f"No rows ({', '.join(map(make_visible, rows.columns))}).\n"
+    columns = [make_visible(name) for name in rows.columns]
+    cells = [[make_visible(_format_cell(value)) for value in row] for row in rows.rows]
     return _lay_out(columns, cells, [_is_number(kind) for kind in rows.types], width, elsewhere)
 
 
@@ -184,8 +184,8 @@ def _cell_width(text: str) -> int:
 
 def render_result(result: Result, width: int = 100) -> str:
     """Return the tables of a result under their titles, then its notes."""
-    tables = [f"{visible(one.title)}\n{render_table(one.shown, width)}" for one in result.tables]
-    return "\n".join(tables) + "".join(f"{visible(note)}\n" for note in result.all_notes)
+    tables = [f"{make_visible(one.title)}\n{render_table(one.shown, width)}" for one in result.tables]
+    return "\n".join(tables) + "".join(f"{make_visible(note)}\n" for note in result.all_notes)
 
 
 def render_csv(rows: Rows, *, for_terminal: bool = False) -> str:
@@ -195,7 +195,7 @@ def render_csv(rows: Rows, *, for_terminal: bool = False) -> str:
     """
     page = io.StringIO()
     write_csv_rows(chain([rows.columns], (map(_csv_cell, row) for row in rows.rows)), page)
-    return visible(page.getvalue()) if for_terminal else page.getvalue()
+    return make_visible(page.getvalue()) if for_terminal else page.getvalue()
 
 
 def _csv_cell(value: object) -> str:

@@ -34,9 +34,9 @@ class WordRarity:
 
     def in_order(self, people: Iterable[Persona]) -> tuple[Persona, ...]:
         """Return all these personas, the most novel first; ties keep their order."""
-        return tuple(sorted(people, key=lambda person: -self._of(person)))
+        return tuple(sorted(people, key=lambda person: -self._persona_rarity(person)))
 
-    def _of(self, persona: Persona) -> float:
+    def _persona_rarity(self, persona: Persona) -> float:
         # An exact sum, as the order of a set, and so the rounding, differs from process to process.
         rarities = [1 - math.log(max(1, self._holders[word])) / self._scale for word in words(persona.text)]
         return math.fsum(rarities) / len(rarities) if rarities else 0.0
@@ -158,7 +158,7 @@ def plan_hop(
         raise SetupError(f"Hop {hop} is not one of the hops 1 to {hops}.")
     rarity = WordRarity(population.alive) if choice == "novelty" else None
 
-    def ordered(people: Iterable[Persona]) -> tuple[Persona, ...]:
+    def order_people(people: Iterable[Persona]) -> tuple[Persona, ...]:
         # A budget may end a hop at any question, so the most novel people come first.
         return rarity.in_order(people) if rarity else tuple(people)
 
@@ -166,17 +166,17 @@ def plan_hop(
     people = [p for p in before if p.id not in asked]
     has_frontier = any(p.hop == hop - 1 for p in before)
     if limit is None:
-        return ordered(p for p in people if p.hop == hop - 1 or not has_frontier)
+        return order_people(p for p in people if p.hop == hop - 1 or not has_frontier)
     missing = max(0, limit - len(population))
     alone = sum(not population.is_tied(p.id) for p in people)
     # Whoever knows nobody is asked about too, as long as each can bring one person: societies need ties.
     needed = max(math.ceil(_relations_for(missing, population) / fan_out), min(alone, missing))
-    drawn = ordered(rng.sample(people, len(people)))
+    drawn = order_people(rng.sample(people, len(people)))
     fresh = tuple(p for p in drawn if p.hop == hop - 1 or not population.is_source(p.id))
     if not fresh and (hop == hops or not has_frontier):
         fresh = drawn
-    chosen = {p.id for p in _spread(fresh, needed, population, limit=limit, fan_out=fan_out)}
-    return ordered(p for p in people if p.id in chosen)
+    chosen = {p.id for p in _spread_choice(fresh, needed, population, limit=limit, fan_out=fan_out)}
+    return order_people(p for p in people if p.id in chosen)
 
 
 def most_per_origin(population: Population, limit: int) -> int:
@@ -184,7 +184,7 @@ def most_per_origin(population: Population, limit: int) -> int:
     return max(1, _FAIR_SHARES * limit // max(1, len(population.origins)))
 
 
-def _spread(
+def _spread_choice(
     people: Sequence[Persona], most: int, population: Population, *, limit: int, fan_out: int
 ) -> Sequence[Persona]:
     """Choose `most` people one by one, each of the origin that then has the fewest; the first of equals wins."""
@@ -222,7 +222,7 @@ def offer_known(population: Population, persona: Persona, *, count: int, rng: ra
     return tuple(alive[n] for n in sorted(strangers[:count]))
 
 
-def absorb(
+def absorb_answers(
     population: Population,
     answers: Iterable[Iterable[Persona | Relative]],
     limit: int | None = None,
@@ -279,17 +279,17 @@ class _Taken:
     def take(self, found: Persona | Relative) -> None:
         """Add one persona or relative."""
         if isinstance(found, Persona):
-            self._admitted(found)
+            self._admit_person(found)
         elif not found.is_wanted:
             self._unwanted += 1
-        elif (persona := found.persona if found.is_offered else self._admitted(found.persona)) is not None:
+        elif (persona := found.persona if found.is_offered else self._admit_person(found.persona)) is not None:
             relation = found.relation
             if relation.target != persona.id:
                 relation = replace(relation, target=persona.id)
-            if self._population.relate(relation):
+            if self._population.add_relation(relation):
                 self._relations.append(relation)
 
-    def _admitted(self, persona: Persona) -> Persona | None:
+    def _admit_person(self, persona: Persona) -> Persona | None:
         """Return the persona as the population keeps it; None if it is not kept."""
         if persona.id in self._population:
             self._newcomers.append(False)
@@ -299,16 +299,16 @@ class _Taken:
         if self._is_full_for(judged) and judged.id not in self._population:
             return None
         if not judgement.is_let_in:
-            return self._away(judgement)
+            return self._record_rejected(judgement)
         self._rule_results += judgement.rule_results
         if judged.id in self._population:
             self._newcomers.append(False)
             return judged
-        self._newcomers.append(self._population.admit(judged) is Admission.BORN)
+        self._newcomers.append(self._population.admit_persona(judged) is Admission.BORN)
         self._personas.append(judged)
         return judged
 
-    def _away(self, judgement: Judgement) -> Persona | None:
+    def _record_rejected(self, judgement: Judgement) -> Persona | None:
         """Record a rejected newcomer as a row that is not alive; return None if no row is kept.
 
         No row is kept if nothing of the description may be, or if it now equals that of a known persona.

@@ -121,10 +121,10 @@ def distinct(passages: Iterable[Passage]) -> list[Passage]:
 def shipped_passages() -> list[Passage]:
     """Return the seed corpus: walks of life in ten languages, written for Populace, CC0-1.0."""
     lines = files(__package__).joinpath("seeds", _SHIPPED).read_text(encoding="utf-8").splitlines()
-    return distinct(_shipped(json.loads(line)) for line in lines)
+    return distinct(_shipped_passage(json.loads(line)) for line in lines)
 
 
-def _shipped(row: Mapping[str, str]) -> Passage:
+def _shipped_passage(row: Mapping[str, str]) -> Passage:
     place = f"{_SHIPPED}#{row['id']}"
     return Passage(row["text"], row["language"], place, row["licence"], row["title"], place)
 
@@ -199,7 +199,7 @@ def _own_name(text: str, columns: Mapping[str, Any]) -> str:
 def _given_names() -> frozenset[str]:
     return frozenset(
         name
-        for lists in _data()["names"].values()
+        for lists in _read_naming()["names"].values()
         for key, names in lists.items()
         if key not in ("family", "joined")
         for name in names.split()
@@ -208,7 +208,7 @@ def _given_names() -> frozenset[str]:
 
 def _drawn_names(persona: Persona) -> Iterator[str]:
     """Yield names of the region of the persona's language, for somebody of about that age; each persona its own."""
-    lists = _lists(persona.language.partition("-")[0])
+    lists = _name_lists(persona.language.partition("-")[0])
     is_female = _is_told(persona.text, "female", "male", persona.id)
     when = "older" if _is_older(persona) else "younger"
     given, families = lists[f"{'female' if is_female else 'male'}_{when}"], lists["family"]
@@ -234,7 +234,7 @@ def _is_older(persona: Persona) -> bool:
 
 def _is_told(text: str, yes: str, no: str, otherwise: str) -> bool:
     """Return which of two lists of signs has the first word found in the text. Draw by `otherwise` if neither has."""
-    signs = _signs()
+    signs = _gender_signs()
     for word in _WORD.findall(text.lower()):
         if word in signs[yes]:
             return True
@@ -247,19 +247,19 @@ def _is_told(text: str, yes: str, no: str, otherwise: str) -> bool:
 
 
 @cache
-def _lists(language: str) -> Mapping[str, Sequence[str]]:
+def _name_lists(language: str) -> Mapping[str, Sequence[str]]:
     """Return the lists of names of a language, or those of English."""
-    names = _data()["names"]
+    names = _read_naming()["names"]
     return {
         key: value.split() if isinstance(value, str) else () for key, value in names.get(language, names["en"]).items()
     }
 
 
 @cache
-def _signs() -> Mapping[str, frozenset[str]]:
-    return {sign: frozenset(words.split()) for sign, words in _data()["signs"].items()}
+def _gender_signs() -> Mapping[str, frozenset[str]]:
+    return {sign: frozenset(words.split()) for sign, words in _read_naming()["signs"].items()}
 
 
 @cache
-def _data() -> Mapping[str, Any]:
+def _read_naming() -> Mapping[str, Any]:
     return tomllib.loads(files(__package__).joinpath("naming.toml").read_text(encoding="utf-8"))

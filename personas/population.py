@@ -76,7 +76,7 @@ class PersonaGraph:
         """
         given = {persona.id: persona for persona in personas}
         away = frozenset(rejected)
-        survivors = _survivors(given, verdicts, away)
+        survivors = _find_survivors(given, verdicts, away)
         alive = {i: p for i, p in given.items() if survivors[i] == i and i not in away}
         return cls(alive, _between_survivors(relations, survivors, away))
 
@@ -182,7 +182,7 @@ def _seen_from(persona_id: str, relation: Relation) -> Neighbour:
     return Neighbour(relation.source, relation.kind, relation.label, outgoing=False)
 
 
-def _survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
+def _find_survivors(personas: Mapping[str, Persona], verdicts: Iterable[Verdict], away: Set[str]) -> dict[str, str]:
     """Return the survivor of every id: itself, or the end of its chain of near-duplicates."""
     repeats = {verdict.persona: verdict.of for verdict in verdicts}
     for persona_id in (*repeats, *repeats.values()):
@@ -257,7 +257,7 @@ class Population:
         self._origins: Counter[str] | None = None
         self._index.keep_all((p.id for p in self._alive), (p.text for p in self._alive))
         for relation in relations:
-            self.relate(relation)
+            self.add_relation(relation)
 
     def __len__(self) -> int:
         return len(self._alive) + len(self._newborn)
@@ -319,7 +319,7 @@ class Population:
         """Return the verdict on a persona; None if it has none."""
         return self._verdicts.get(persona_id)
 
-    def admit(self, persona: Persona) -> Admission:
+    def admit_persona(self, persona: Persona) -> Admission:
         """Add a persona, and return how it was received. The first of equal texts stays, with its lineage."""
         if persona.id in self._personas:
             return Admission.KNOWN
@@ -339,7 +339,7 @@ class Population:
             self._personas[persona.id] = persona
             self._away.add(persona.id)
 
-    def relate(self, relation: Relation) -> bool:
+    def add_relation(self, relation: Relation) -> bool:
         """Add a relation; return False if it is known or leads from a persona to itself."""
         tie = (relation.source, relation.target, relation.kind, relation.label)
         if relation.source == relation.target or tie in self._relations:

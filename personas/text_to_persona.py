@@ -53,7 +53,7 @@ class _People(FrozenModel):
     personas: list[_Person]
 
 
-def _part(what: str) -> Any:
+def _describe_part(what: str) -> Any:
     return Field(description=what, max_length=_LONGEST_PART)
 
 
@@ -61,11 +61,11 @@ _Part = Annotated[str, AfterValidator(parse_description)]
 
 
 class _Sheet(FrozenModel):
-    role: _Part = _part("What the person is, with the field.")
-    age: _Part = _part("The person's age or stage of life, in words.")
-    circumstances: _Part = _part("Where and how the person lives or works.")
-    knowledge: _Part = _part("What the person knows or can do.")
-    concern: _Part = _part("What ties the person to the passage.")
+    role: _Part = _describe_part("What the person is, with the field.")
+    age: _Part = _describe_part("The person's age or stage of life, in words.")
+    circumstances: _Part = _describe_part("Where and how the person lives or works.")
+    knowledge: _Part = _describe_part("What the person knows or can do.")
+    concern: _Part = _describe_part("What ties the person to the passage.")
 
     @property
     def text(self) -> str:
@@ -100,15 +100,15 @@ async def text_to_persona(
     prompt = load_prompt(__package__, "text_to_persona")
     request = prompt.render(
         verb=_ALL_VERBS if verb.strip() == _ANY else verb,
-        granularity=prompt.phrase("granularity", granularity),
-        form=prompt.phrase("form", form),
+        granularity=prompt.find_phrase("granularity", granularity),
+        form=prompt.find_phrase("form", form),
         count=str(count),
         language=language_phrase(prompt, language),
         angle=prompt.drawn("angle", context.seed),
         lead="" if form == "structured" else prompt.drawn("lead", context.seed),
         passage=fence("passage", passage.text),
     )
-    schema = _schema(passage, count, form, language=language, model=model.name, prompt=prompt)
+    schema = _persona_schema(passage, count, form, language=language, model=model.name, prompt=prompt)
     return await model.ask(request, schema, context)
 
 
@@ -118,10 +118,10 @@ def check_text_to_persona(*, verb: str, granularity: str, count: int) -> None:
         raise SetupError(f"The verb of Text-to-Persona is {verb!r}; give a word such as read, write, like or dislike.")
     if count < 1:
         raise SetupError(f"The number of people per passage must be 1 or more, but {count} was given.")
-    load_prompt(__package__, "text_to_persona").phrase("granularity", granularity)
+    load_prompt(__package__, "text_to_persona").find_phrase("granularity", granularity)
 
 
-def _schema(
+def _persona_schema(
     passage: "Passage", count: int, form: Form, *, language: str, model: str, prompt: Prompt
 ) -> AnswerSchema[tuple[Persona, ...]]:
     shared = Persona(
@@ -134,7 +134,7 @@ def _schema(
         prompt=f"{prompt.name}@{prompt.version}",
     )
 
-    def people(answer: object) -> tuple[Persona, ...]:
+    def check_people(answer: object) -> tuple[Persona, ...]:
         texts = [canonical_text(p.text) for p in _FORMS[form].model_validate(answer).personas]
         if len(texts) != count:
             raise ValueError(f"personas: give exactly {count}, not {len(texts)}")
@@ -142,7 +142,7 @@ def _schema(
             raise ValueError("personas: two descriptions are the same; describe different people")
         return tuple(replace(shared, text=text) for text in texts)
 
-    return AnswerSchema("text_to_persona", _json_schema(count, form), people)
+    return AnswerSchema("text_to_persona", _json_schema(count, form), check_people)
 
 
 @cache
@@ -161,8 +161,8 @@ _SHORTEST = 3
 
 def kind_of(word: str) -> RelationKind | None:
     """Return the kind that a word means, for example teaching for `mentoring`; None for an unknown word."""
-    known = _known()
-    return next((known[form] for form in _forms(canonical_text(word).casefold()) if form in known), None)
+    known = _known_kinds()
+    return next((known[form] for form in _iter_forms(canonical_text(word).casefold()) if form in known), None)
 
 
 def nearest_kind(word: str, label: str) -> RelationKind:
@@ -181,7 +181,7 @@ def nearest_kind(word: str, label: str) -> RelationKind:
     return RelationKind.OTHER
 
 
-def _forms(word: str) -> Iterator[str]:
+def _iter_forms(word: str) -> Iterator[str]:
     """Yield the word, and its stems without one or two endings."""
     yield word
     for ending in _ENDINGS:
@@ -192,7 +192,7 @@ def _forms(word: str) -> Iterator[str]:
 
 
 @cache
-def _known() -> Mapping[str, RelationKind]:
+def _known_kinds() -> Mapping[str, RelationKind]:
     table = tomllib.loads(files(__package__).joinpath(_WORDS).read_text(encoding="utf-8"))
     return {str(kind): kind for kind in RelationKind} | {
         word: RelationKind(kind) for kind, words in table.items() for word in words.split()
@@ -230,7 +230,7 @@ _RelationLabel = Annotated[
 ]
 
 
-def _normalised(tie: object) -> object:
+def _normalise_kind(tie: object) -> object:
     """Replace the answer's word for a kind by that kind; the label is unchanged."""
     if isinstance(tie, dict) and isinstance(word := tie.get("kind"), str) and isinstance(tie.get("label"), str):
         return tie | {"kind": nearest_kind(word, tie["label"])}
@@ -242,7 +242,7 @@ class _Tie(FrozenModel):
     kind: RelationKind
     persona: Description
 
-    _kind = model_validator(mode="before")(_normalised)
+    _kind = model_validator(mode="before")(_normalise_kind)
 
     @property
     def who(self) -> str:
@@ -256,7 +256,7 @@ class _OfferedTie(FrozenModel):
     #: None for a known person: what they are is known.
     persona: Description | None
 
-    _kind = model_validator(mode="before")(_normalised)
+    _kind = model_validator(mode="before")(_normalise_kind)
 
 
 class _RelationsAnswer(FrozenModel):
@@ -296,9 +296,9 @@ async def persona_to_persona(
         angle=prompt.drawn("angle", context.seed),
         persona=fence("persona", persona.text),
         known=fence("known", "\n".join(f"{key}: {canonical_text(other.text)}" for key, other in offered.items())),
-        known_rule=prompt.phrase("known_rule", "offered" if offered else "none"),
-        visibility=prompt.phrase("visibility", "low" if low_visibility else "any"),
-        kinds=Template(prompt.phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
+        known_rule=prompt.find_phrase("known_rule", "offered" if offered else "none"),
+        visibility=prompt.find_phrase("visibility", "low" if low_visibility else "any"),
+        kinds=Template(prompt.find_phrase("kinds", "steered" if kinds else "free")).substitute(kinds=", ".join(kinds)),
     )
     parser = _AnswerParser(persona, model.name, prompt, language, context.number, tuple(kinds))
     return await model.ask(request, parser.schema(count, offered), context)
@@ -316,21 +316,21 @@ class _AnswerParser:
     kinds: tuple[RelationKind, ...] = ()
 
     def schema(self, count: int, offered: Mapping[str, Persona]) -> AnswerSchema[tuple[Relative, ...]]:
-        def relatives(answer: object) -> tuple[Relative, ...]:
-            ties = _parse(answer, with_keys=bool(offered))
+        def check_relatives(answer: object) -> tuple[Relative, ...]:
+            ties = _parse_relations(answer, with_keys=bool(offered))
             if len(ties) != count:
                 raise ValueError(f"relations: give exactly {count}, not {len(ties)}")
             self._check_kinds(ties)
-            return tuple(self._relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
+            return tuple(self._make_relative(tie, offered, f"relations.{n}") for n, tie in enumerate(ties))
 
-        return AnswerSchema("persona_to_persona", _relations_schema(count, tuple(offered), self.kinds), relatives)
+        return AnswerSchema("persona_to_persona", _relations_schema(count, tuple(offered), self.kinds), check_relatives)
 
-    def _relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
+    def _make_relative(self, tie: _Tie | _OfferedTie, offered: Mapping[str, Persona], place: str) -> Relative:
         if tie.who != _NEW and tie.who not in offered:
             raise ValueError(f"{place}.who: {tie.who!r} is nobody's key; use one of {', '.join(offered)} or new")
         if tie.persona is None and tie.who == _NEW:
             raise ValueError(f"{place}.persona: describe the person, or set who to a key")
-        other = offered.get(tie.who) or self._newcomer(tie.persona or "")
+        other = offered.get(tie.who) or self._make_newcomer(tie.persona or "")
         if other.id == self.parent.id:
             raise ValueError(f"{place}.persona: this describes the given person; describe somebody else")
         relation = Relation(self.parent.id, other.id, tie.kind, tie.label, self.hop)
@@ -343,7 +343,7 @@ class _AnswerParser:
                 f"relations: {', '.join(given)} are not asked for; give kinds out of {', '.join(self.kinds)}"
             )
 
-    def _newcomer(self, text: str) -> Persona:
+    def _make_newcomer(self, text: str) -> Persona:
         return replace(
             self.parent,
             text=canonical_text(text),
@@ -356,7 +356,7 @@ class _AnswerParser:
         )
 
 
-def _parse(answer: object, *, with_keys: bool) -> Sequence[_Tie | _OfferedTie]:
+def _parse_relations(answer: object, *, with_keys: bool) -> Sequence[_Tie | _OfferedTie]:
     if with_keys:
         return _OfferedRelationsAnswer.model_validate(answer).relations
     return _RelationsAnswer.model_validate(answer).relations

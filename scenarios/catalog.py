@@ -29,18 +29,18 @@ _TASK = "task"
 
 def iter_scenarios() -> Iterator[type[Scenario]]:
     """Every scenario that ships with Populace, by name; tasks are apart (`iter_tasks`)."""
-    for module in _modules(are_packages=False):
+    for module in _list_modules(are_packages=False):
         if module != "catalog":
             yield from _scenarios_of(importlib.import_module(f"{__package__}.{module}"))
 
 
 def iter_tasks() -> Iterator[type[Task]]:
     """Every task that ships with Populace, by name; each is a folder with a `task.py`."""
-    for folder in _modules(are_packages=True):
+    for folder in _list_modules(are_packages=True):
         yield _task_in(folder)
 
 
-def _modules(*, are_packages: bool) -> list[str]:
+def _list_modules(*, are_packages: bool) -> list[str]:
     here = Path(__file__).parent
     found = (module for module in pkgutil.iter_modules([str(here)]) if module.ispkg is are_packages)
     return sorted(one.name for one in found if not are_packages or (here / one.name / f"{_TASK}.py").is_file())
@@ -63,7 +63,7 @@ def find_task(name: str) -> tuple[type[Task], Path | None]:
             raise SetupError(f"The scenario in {str(path)!r} is no task; derive it from Task, or use `populace run`.")
         return found, path
     folder = name.replace("-", "_")
-    if folder in _modules(are_packages=True):
+    if folder in _list_modules(are_packages=True):
         return _task_in(folder), None
     known = [task.name for task in iter_tasks()]
     raise SetupError(
@@ -101,14 +101,14 @@ def is_shipped(name: str) -> bool:
 
 def _find_shipped(name: str) -> type[Scenario] | None:
     folder = name.replace("-", "_")
-    if folder in _modules(are_packages=True):
+    if folder in _list_modules(are_packages=True):
         return _task_in(folder)
     return next((scenario for scenario in iter_scenarios() if scenario.name == name), None)
 
 
 def load_scenario(path: Path) -> type[Scenario]:
     """The one scenario that the script at `path` defines. Raises `SetupError` when it cannot be had."""
-    module = _load(path, "scenario script")
+    module = _load_module(path, "scenario script")
     found = list(_scenarios_of(module))
     if len(found) != 1:
         names = ", ".join(scenario.__name__ for scenario in found) or "none"
@@ -121,7 +121,7 @@ def load_experiment(path: Path) -> "Experiment":
     """The one experiment that the Python file at `path` defines. Raises `SetupError` when it cannot be had."""
     from populace.sim.experiment.design import Experiment  # which loads all that runs need
 
-    found = [value for value in vars(_load(path, "experiment")).values() if isinstance(value, Experiment)]
+    found = [value for value in vars(_load_module(path, "experiment")).values() if isinstance(value, Experiment)]
     if len(found) != 1:
         raise SetupError(
             f"The file {str(path)!r} must define one Experiment, as `experiment = Experiment(...)`; it has "
@@ -134,7 +134,7 @@ def load_surveys(path: Path) -> "list[Survey]":
     """The surveys that the Python file at `path` defines, in their order. Raises `SetupError` when there is none."""
     from populace.sim.survey.survey import Survey
 
-    found = [value for value in vars(_load(path, "survey file")).values() if isinstance(value, Survey)]
+    found = [value for value in vars(_load_module(path, "survey file")).values() if isinstance(value, Survey)]
     if not found:
         raise SetupError(
             f'The file {str(path)!r} defines no Survey; write one, as `council = Survey("council", [...])`.'
@@ -142,7 +142,7 @@ def load_surveys(path: Path) -> "list[Survey]":
     return found
 
 
-def _load(path: Path, kind: str) -> ModuleType:
+def _load_module(path: Path, kind: str) -> ModuleType:
     """The module that a user's file is. Raises `SetupError`, with the line that fails."""
     if not path.is_file():
         raise SetupError(f"There is no {kind} {str(path)!r}; give the path of a Python file.")
@@ -205,7 +205,7 @@ def settings_of(scenario: type[Scenario]) -> Iterator[str]:
     used = [name for name in schema["properties"] if scenario.observes or name not in SEEN_SETTINGS]
     for name in sorted(used, key=lambda name: name in Settings.model_fields):
         field = scenario.settings_type.model_fields[name]
-        default = "" if field.is_required() else _plain(field.get_default(call_default_factory=True))
+        default = "" if field.is_required() else _plain_value(field.get_default(call_default_factory=True))
         default = "" if default == () else default
         kind = form_in_words(schema["properties"][name], schema.get("$defs", {}))
         about = " ".join((field.description or "").split())
@@ -224,7 +224,7 @@ def prompts_of(scenario: type[Scenario]) -> tuple[Prompt, ...]:
     return tuple(sorted(found, key=lambda prompt: (prompt.name, prompt.version)))
 
 
-def _plain(value: object) -> object:
+def _plain_value(value: object) -> object:
     return value.value if isinstance(value, Enum) else value
 
 

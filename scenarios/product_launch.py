@@ -44,7 +44,7 @@ def means_of(resident: Resident) -> str:
     return "high" if group in (1, 2) else "middle" if group in (3, 4, 7) else "low"
 
 
-def decision(means: str, persona: str, price: float, praise: int, rng: random.Random) -> tuple[float, bool]:
+def decide_purchase(means: str, persona: str, price: float, praise: int, rng: random.Random) -> tuple[float, bool]:
     """The reservation price, raised by up to five recommendations, and whether it buys: logistic in the price."""
     worth = MEANS[means][1] * exp(0.4 * rng_for(0, "worth", persona).gauss()) * (1 + 0.15 * min(praise, 5))
     return round(worth, 2), rng.random() < 1 / (1 + exp(min(50.0, 2 * (price - worth))))
@@ -89,7 +89,7 @@ class Consider(Action):
         """The same rule, from what the prompt says of price, means and recommendations."""
         means = next(name for name, (words, _) in MEANS.items() if words in situation.persona)
         price = float(re.findall(r"costs ([\d.]*\d)", situation.sections["task"])[0])
-        worth, buys = decision(means, situation.persona, price, len(situation.heard), rng)
+        worth, buys = decide_purchase(means, situation.persona, price, len(situation.heard), rng)
         to = [one.key for one in situation.neighbours if buys and rng.random() < 0.5]
         return {"willing_to_pay": worth, "buys": buys, "to": to, "text": f"To me it is worth {worth:.2f}."}
 
@@ -137,7 +137,7 @@ class ProductLaunch(Scenario):
     def rule(self, observation: Observation, rng: random.Random) -> Consider:
         """By the reservation price, which every recommendation raises."""
         agent, offer = observation.state, self.settings
-        worth, buys = decision(agent.means, observation.persona, offer.price, agent.praise, rng)
+        worth, buys = decide_purchase(agent.means, observation.persona, offer.price, agent.praise, rng)
         to = tuple(key for key in observation.addressees if buys and rng.random() < offer.talk)
         return Consider(kind="consider", willing_to_pay=worth, buys=buys, to=to, text=f"To me it is worth {worth:.2f}.")
 

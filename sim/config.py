@@ -39,11 +39,11 @@ class Difference:
     wanted: Any
 
 
-def _addresses(given: object) -> object:
+def _as_addresses(given: object) -> object:
     return (given,) if isinstance(given, str) and given else given or ()
 
 
-def _absolute(given: object) -> object:
+def _make_absolute(given: object) -> object:
     # A run that is resumed or forked from another folder must find the file that was meant.
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
 
@@ -52,7 +52,7 @@ def _priced(given: object) -> object:
     return given_prices(given) if isinstance(given, str) else given
 
 
-def _network(given: object) -> str:
+def _check_network(given: object) -> str:
     return str(parse_network(given))
 
 
@@ -62,7 +62,7 @@ class RoleModel(FrozenModel):
     #: The model by name.
     model: str
     #: Its endpoints; none for those of the run's default model, where it is asked at any.
-    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_as_addresses)] = ()
     #: None where they are to be looked up.
     prices: Prices | None = None
 
@@ -71,11 +71,11 @@ class RoleModel(FrozenModel):
 type GivenModel = str | RoleModel | BaseChatModel | ModelHandle
 
 
-def _role(given: object) -> object:
+def _as_role(given: object) -> object:
     return {"model": given} if isinstance(given, str) else given
 
 
-def _named(given: object) -> object:
+def _as_name(given: object) -> object:
     return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
@@ -91,28 +91,28 @@ class RunConfig(Spec):
     scenario_file: Path | None = None
     growth: Growth = Growth()
     #: The network that the society begins with, as `watts-strogatz:6,0.1`; `grown` for the one that growth finds.
-    network: Annotated[str, BeforeValidator(_network)] = GROWN
+    network: Annotated[str, BeforeValidator(_check_network)] = GROWN
     seed: Annotated[int, BeforeValidator(check_seed)] = 0
     #: Steps in all.
     steps: Annotated[int, BeforeValidator(check_steps)] = 8
     #: The model by name, and the endpoints that share its load; none for the model's own.
     model: str = "procedural"
-    base_url: Annotated[tuple[str, ...], BeforeValidator(_addresses)] = ()
+    base_url: Annotated[tuple[str, ...], BeforeValidator(_as_addresses)] = ()
     limits: Limits = Limits()
     #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
-    solver: Annotated[RoleModel | None, BeforeValidator(_role)] = None
-    grader: Annotated[RoleModel | None, BeforeValidator(_role)] = None
+    solver: Annotated[RoleModel | None, BeforeValidator(_as_role)] = None
+    grader: Annotated[RoleModel | None, BeforeValidator(_as_role)] = None
     #: The agent whose turns somebody else takes, by name or id, and who that is: by default you, at the terminal.
     play: str | None = None
-    human: Annotated[RoleModel | None, BeforeValidator(_role)] = None
+    human: Annotated[RoleModel | None, BeforeValidator(_as_role)] = None
     #: None where they are to be looked up.
     prices: Annotated[Prices | None, BeforeValidator(_priced)] = None
     #: A file of answers shared with other runs.
-    cache: Annotated[Path | None, BeforeValidator(_absolute)] = None
+    cache: Annotated[Path | None, BeforeValidator(_make_absolute)] = None
     #: How agents decide, by name; None for the scenario's own mind, or one call a turn.
     mind: MindName | None = None
     #: One answer for many agents: by `group`, a column of profiles, or so many clusters; None for one each.
-    archetypes: Annotated[str | None, BeforeValidator(_named)] = None
+    archetypes: Annotated[str | None, BeforeValidator(_as_name)] = None
     #: Whether growth, surveys, and the steps of an independent scenario go through the endpoint's batch interface.
     batch: bool = False
     #: The embedding model by name, by which agents recall; None for recall by words.
@@ -145,13 +145,13 @@ class RunConfig(Spec):
         # No address is none that is given: the command line gives options that may be repeated as empty tuples.
         return self.given(**dict(self) | {name: value for name, value in options.items() if value not in (None, ())})
 
-    def differences(self, wanted: Self) -> list[Difference]:
+    def list_differences(self, wanted: Self) -> list[Difference]:
         """Return what makes `wanted` another run than this one.
 
         Steps are left out, since a run can continue for more of them. So is all that changes no answer: limits,
         addresses, prices and cache.
         """
-        pairs = zip(self._parts(), wanted._parts(), strict=True)
+        pairs = zip(self._telling_parts(), wanted._telling_parts(), strict=True)
         return [
             Difference(name, was.get(name), now_is.get(name))
             for was, now_is in pairs
@@ -169,7 +169,7 @@ class RunConfig(Spec):
         """The same as the run file keeps them."""
         return {role: one.model_dump(mode="json") for role, one in self.roles.items()}
 
-    def _parts(self) -> tuple[Mapping[str, Any], ...]:
+    def _telling_parts(self) -> tuple[Mapping[str, Any], ...]:
         # A setting of a scenario may be called like something else.
         own = self.model_dump(mode="json", include=_TELLING)
         roles = {role: one.model for role, one in self.roles.items()}
@@ -198,7 +198,7 @@ class RunConfig(Spec):
         )
 
     @classmethod
-    def resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
+    def read_resumed(cls, reader: RunReader, limits: Mapping[str, Any], *, steps: int | None) -> Self:
         """Return the configuration of a run that continues, with other limits and steps if given.
 
         Raises `RunFileError` if the run is in progress. Raises `SetupError` for fewer steps than it has run, or for
@@ -213,13 +213,13 @@ class RunConfig(Spec):
         config = stored.changed(limits=stored.limits.changed(**limits), steps=steps)
         if config.limits.sampling != stored.limits.sampling:
             raise SetupError(
-                f"The run in {path!r} samples with {_said(stored.limits)}, not with {_said(config.limits)}; resume it "
-                f"as it was, or fork it with another sampling."
+                f"The run in {path!r} samples with {_describe_sampling(stored.limits)}, not with "
+                f"{_describe_sampling(config.limits)}; resume it as it was, or fork it with another sampling."
             )
         return config
 
 
-def _said(limits: Limits) -> str:
+def _describe_sampling(limits: Limits) -> str:
     given = limits.sampling.items()
     return ", ".join(f"{parameter(name)} {value}" for name, value in given) or "the endpoint's own parameters"
 

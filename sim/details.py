@@ -41,21 +41,21 @@ class PeopleDetails:
     def __init__(self, file: StoredTables) -> None:
         """Read the file once. Profiles stay columns until one is requested."""
         self._weights = {row.persona: row.weight for row in file.rows(WeightRow)}
-        tables = _read(file)
+        tables = _read_tables(file)
         self._profiles, self._imports = tables.get("profiles"), tables.get("imports")
-        self._profiled, self._imported = _places(self._profiles), _places(self._imports)
+        self._profiled, self._imported = _number_personas(self._profiles), _number_personas(self._imports)
         biographies = tables.get("biographies")
         told = (biographies[name].to_pylist() for name in ("persona", "text")) if biographies is not None else ((), ())
         self._biographies: dict[str, str] = dict(zip(*told, strict=True))
 
     def profile(self, persona: str) -> Profile | None:
         """Return what is known of a persona by attribute, or None."""
-        own = _row(self._profiles, self._profiled, persona)
-        columns = _row(self._imports, self._imported, persona)
+        own = _find_row(self._profiles, self._profiled, persona)
+        columns = _find_row(self._imports, self._imported, persona)
         imported = profile_of_columns(persona, orjson.loads(columns["attributes"])) if columns else None
         if own is None:
             return imported
-        profile = _profile(own)
+        profile = _make_profile(own)
         if imported is None:
             return profile
         known = {
@@ -66,7 +66,7 @@ class PeopleDetails:
 
     def attributes(self, persona: str) -> Mapping[str, Any]:
         """Return the columns a persona was imported with, by name. Empty if it was not imported with any."""
-        columns = _row(self._imports, self._imported, persona)
+        columns = _find_row(self._imports, self._imported, persona)
         return orjson.loads(columns["attributes"]) if columns else {}
 
     def biography(self, persona: str) -> str:
@@ -90,7 +90,7 @@ class KnownPeople:
         #: The place of the next person in `personas`.
         self.next_place = count(int(last) + 1).__next__
 
-    def resembled(self, persona: Persona) -> str | None:
+    def find_resembled(self, persona: Persona) -> str | None:
         """Return the id of the persona that this one equals or nearly repeats.
 
         Returns None for a new persona, which is known from then on.
@@ -103,23 +103,23 @@ class KnownPeople:
         return None if match is None else match.key
 
 
-def _read(file: StoredTables) -> dict[str, "Table"]:
+def _read_tables(file: StoredTables) -> dict[str, "Table"]:
     there = {name for (name,) in file.query("SELECT table_name FROM duckdb_tables()")}
     tables = {name: file.table(query) for name, query in _QUERIES.items() if name in there}
     return {name: table.combine_chunks() for name, table in tables.items() if table.num_rows}
 
 
-def _places(table: "Table | None") -> dict[str, int]:
+def _number_personas(table: "Table | None") -> dict[str, int]:
     """Return the row number of each persona."""
     return {} if table is None else {persona: place for place, persona in enumerate(table["persona"].to_pylist())}
 
 
-def _row(table: "Table | None", places: Mapping[str, int], persona: str) -> dict[str, Any] | None:
+def _find_row(table: "Table | None", places: Mapping[str, int], persona: str) -> dict[str, Any] | None:
     place = places.get(persona)
     return None if place is None or table is None else to_rows(table.slice(place, 1))[0]
 
 
-def _profile(row: Mapping[str, Any]) -> Profile:
+def _make_profile(row: Mapping[str, Any]) -> Profile:
     evidence = orjson.loads(row["evidence"])
     attributes = {}
     for name in ATTRIBUTES:

@@ -11,7 +11,7 @@ from ..agents.actions import Action, dump_json
 from ..agents.checks import CheckOutcome, CheckResult
 from ..agents.memory import NoteKind
 from ..agents.mind import Decision, MissedStage
-from ..agents.observation import PLAYER, Observation, heard_note, quoted
+from ..agents.observation import PLAYER, Observation, heard_note, quote_line
 from ..core.errors import hook, text_from
 from ..core.model import Outcome
 from ..core.table import RowBuffer
@@ -79,7 +79,7 @@ class TurnEffects:
         """Make what the agent does news for those whom it sees."""
         seen = {neighbour.agent for neighbour in self._seen.neighbours}
         if seen:
-            told = f"{self._seen.name} did this: {quoted(' '.join(text.split()))}" if self._seen.name else text
+            told = f"{self._seen.name} did this: {quote_line(' '.join(text.split()))}" if self._seen.name else text
             self._effects.world.announce(told, to=seen)
 
     def post(self, channel: str, text: str, *, reply_to: str | None = None) -> None:
@@ -169,7 +169,7 @@ class Effects:
         visited = self._state.residents.get(agent)
         if visited is None or visited.departed:
             raise ValueError(f"it gave a visit to {agent!r}, and no agent has that id; take `resident.id`")
-        visited.inbox.append(self._message(PLAYER, agent, text))
+        visited.inbox.append(self._add_message(PLAYER, agent, text))
 
     def take_turn(self, seen: Observation, decision: Decision) -> None:
         """Record what an agent saw, heard and did, or why its turn failed."""
@@ -181,9 +181,9 @@ class Effects:
             told = (self._thought[seen.agent], one.kind, one.text, one.tool, one.arguments, one.is_error)
             self.rows.of(rows.DeliberationRow).append(rows.DeliberationRow(self._step, seen.agent, *told))
         if decision.action is None and decision.outcome is not Outcome.OK:
-            self._lose(seen.agent, decision)
+            self._add_lost(seen.agent, decision)
         elif decision.action is not None:
-            self._act(resident, seen, decision.action, decision)
+            self._apply_action(resident, seen, decision.action, decision)
         elif decision.state is not None:
             for name, value in decision.state:
                 setattr(resident.state, name, value)
@@ -194,7 +194,7 @@ class Effects:
         observed = rows.ObservationRow(self._step, seen.agent, *counts, text, seen.unseen, lines)
         self.rows.of(rows.ObservationRow).append(observed)
         if self._state.posts is not None:
-            self.rows.of(rows.ExposureRow).extend(self._state.posts.expose(seen.agent, seen.posts))
+            self.rows.of(rows.ExposureRow).extend(self._state.posts.record_exposures(seen.agent, seen.posts))
         self._take_notes(resident, seen, decision)
 
     def _text_of(self, seen: Observation, decision: Decision) -> str:
@@ -202,7 +202,11 @@ class Effects:
         if decision.model != "rule":
             return seen.text
         settings = self._state.scenario.settings
-        return seen.seeing(len(seen.neighbours) - settings.neighbours).capped(settings.observation_tokens).text
+        return (
+            seen.drop_neighbours(len(seen.neighbours) - settings.neighbours)
+            .cap_tokens(settings.observation_tokens)
+            .text
+        )
 
     def _take_notes(self, resident: Resident, seen: Observation, decision: Decision) -> None:
         memory, notes = resident.memory, self.rows.of(rows.MemoryRow)
@@ -223,14 +227,14 @@ class Effects:
             if not memory.holds(news := f"You learnt: {item}"):
                 take(news, "seen")
         for post in seen.posts if memory.keeps_news else ():
-            take(f"You read: {quoted(' '.join(post.text.split()))}", "seen")
+            take(f"You read: {quote_line(' '.join(post.text.split()))}", "seen")
         action = decision.action
         if action is not None and not _is_rejected(decision):
             keys = action.addressees if action.addressed else ()
-            told = {"to": _listed(keys, seen)} if action.addressed else {}
+            told = {"to": _join_names(keys, seen)} if action.addressed else {}
             if said := text_from(action, "note", lambda: action.note(**told)):
                 take(said, "said", decision.importance, keys=keys)
-        self.add_failures(self._failure(seen.agent, missed) for missed in decision.missed)
+        self.add_failures(self._make_failure(seen.agent, missed) for missed in decision.missed)
         for note in decision.notes:
             take(note.text, note.kind, note.importance or memory.weigh(note.text, note.kind) or _UNWEIGHED)
 
@@ -283,11 +287,11 @@ class Effects:
         heard = set(self._heard)
         for message in messages:
             if message.message not in heard:
-                self.hear(message)
+                self.deliver_line(message)
             if by_strength and PLAYER not in (message.sender, message.recipient):
                 self._state.note_contact(message.sender, message.recipient, self._step)
 
-    def hear(self, message: rows.MessageRow) -> None:
+    def deliver_line(self, message: rows.MessageRow) -> None:
         """Deliver a line: a step's when it ends, and one of a conversation at once, so that it can be answered."""
         self._heard.add(message.message)
         self._state.note_line(message)
@@ -310,7 +314,7 @@ class Effects:
         self.rows.of(rows.AgentStateRow).extend(changed_states(self._state, step=self._step))
         scenario = self._state.scenario
         with hook(scenario, "measures"):
-            for name, value in _items(scenario.measures(self._view)):
+            for name, value in _check_measures(scenario.measures(self._view)):
                 self.rows.of(rows.MeasureRow).append(rows.MeasureRow(self._step, name, float(value)))
         with hook(scenario, "node_measures"):
             measured = node_measure_rows(scenario.node_measures(self._view), self._view)
@@ -347,7 +351,7 @@ class Effects:
         graph, world = self._state.graph, self._state.world
         resident.inbox = [m for m in resident.inbox if is_cut(graph, m.sender, resident.id, world)]
 
-    def _act(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
+    def _apply_action(self, resident: Resident, seen: Observation, action: Action, decision: Decision) -> None:
         # Of an enumeration's member that is a str too, the plain value.
         text = str.__str__(text_from(action, "emitted_text", lambda: action.emitted_text))
         with hook(action, "payload"):
@@ -375,7 +379,7 @@ class Effects:
     def say(self, seen: Observation, emission: rows.EmissionRow, to: str, text: str) -> None:
         """Send a line to the agent with the key `to` in the speaker's observation."""
         answered = next((h.message for h in reversed(seen.heard) if h.key == to), None)
-        self._message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
+        self._add_message(seen.agent, seen.agent_behind(to), str.__str__(text), emission.emission, answered)
 
     def post(
         self, seen: Observation, emission: rows.EmissionRow, channel: str, text: str, reply_to: str | None
@@ -399,24 +403,24 @@ class Effects:
         """The world, as actions may change it."""
         return self._state.world
 
-    def _message(
+    def _add_message(
         self, sender: str, recipient: str, text: str, emission: int | None = None, reply_to: int | None = None
     ) -> rows.MessageRow:
         message = rows.MessageRow(self._state.next_message(), self._step, sender, recipient, text, emission, reply_to)
         self.messages.append(message)
         return message
 
-    def _lose(self, agent: str, decision: Decision) -> None:
+    def _add_lost(self, agent: str, decision: Decision) -> None:
         purpose = decision.prompt.partition("@")[0]
         lost = MissedStage(purpose, decision.outcome, decision.reason, decision.attempts)
-        self.add_failures([self._failure(agent, lost)])
+        self.add_failures([self._make_failure(agent, lost)])
         self.lost += 1
 
     def add_failures(self, failures: Iterable[FailureRow]) -> None:
         """Record what agents went without: a turn, a plan, an answer, vectors."""
         self.rows.of(FailureRow).extend(failures)
 
-    def _failure(self, agent: str, missed: MissedStage) -> FailureRow:
+    def _make_failure(self, agent: str, missed: MissedStage) -> FailureRow:
         return FailureRow.of(missed, "step", self._step, agent, missed.purpose, agent=agent)
 
 
@@ -424,13 +428,13 @@ def _is_rejected(decision: Decision) -> bool:
     return any(one.outcome is CheckOutcome.FAILED for one in decision.checks)
 
 
-def _items(measured: object) -> list[tuple[str, Any]]:
+def _check_measures(measured: object) -> list[tuple[str, Any]]:
     if not isinstance(measured, Mapping) or not all(isinstance(name, str) for name in measured):
         raise TypeError(f"it must give a mapping of names to numbers, and gave {measured!r:.80}")
     return list(measured.items())
 
 
-def _listed(keys: Sequence[str], seen: Observation) -> str:
+def _join_names(keys: Sequence[str], seen: Observation) -> str:
     """Join the names of the agents with these keys into a phrase for a sentence."""
     *others, last = [seen.called(key) for key in keys] or ["nobody"]
     return f"{', '.join(others)} and {last}" if others else last

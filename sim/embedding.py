@@ -124,16 +124,16 @@ class EmbeddingJob(JobKind[EmbeddingSpec, tuple[HubVectors, EmbeddedReport | Non
         """Return what was fetched in this session, and what the comparison found."""
         model, phase = context.log.job_row.model, self._phase
         with HubFile(context.log.path, context.log.cursor()) as hub:
-            found = self._compare(hub, model)
+            found = self._compare_people(hub, model)
         return HubVectors(model, phase.missing, phase.fetched, context.job, self.abandoned), found
 
     def nothing(self, path: Path, models: JobModels) -> tuple[HubVectors, EmbeddedReport | None]:
         """Compare the personas if that is wanted, since all have their vectors."""
         model = models.first.name
         with open_hub(path, write=self.spec.threshold is not None) as hub:
-            return HubVectors(model, abandoned=self.abandoned), self._compare(hub, model)
+            return HubVectors(model, abandoned=self.abandoned), self._compare_people(hub, model)
 
-    def _compare(self, hub: HubFile, model: str) -> EmbeddedReport | None:
+    def _compare_people(self, hub: HubFile, model: str) -> EmbeddedReport | None:
         threshold = self.spec.threshold
         return None if threshold is None else dedup_embedded(hub, model, threshold=threshold, exact=self.spec.exact)
 

@@ -46,10 +46,10 @@ class Emission:
 def read_emissions(rows: Iterable[EmissionRow], actions: Sequence[type[Action]]) -> tuple[Emission, ...]:
     """Read the outputs in these rows. Raises `RunFileError` for a row that none of the action classes can read."""
     known = {action.name: action for action in actions}
-    return tuple(Emission(row.agent, _read(row, known), row.kind, row.step) for row in rows)
+    return tuple(Emission(row.agent, _read_action(row, known), row.kind, row.step) for row in rows)
 
 
-def _read(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
+def _read_action(row: EmissionRow, known: Mapping[str, type[Action]]) -> Action:
     if row.kind not in known:
         raise RunFileError(
             f"Emission {row.emission} is of the kind {row.kind!r}, and the scenario has no such action "
@@ -114,7 +114,7 @@ class Emitted:
     def earlier(self, kind: str, text: str) -> EarlierText | None:
         """Return the earlier text of this kind that `text` nearly repeats, or None. Changes nothing."""
         match = self._index[kind].find(text) if kind in self._index else None
-        return EarlierText(*self._originals([match.key])[match.key]) if match else None
+        return EarlierText(*self._read_originals([match.key])[match.key]) if match else None
 
     def _index_of(self, kind: str) -> NearDuplicates[int]:
         if kind not in self._index:
@@ -136,13 +136,15 @@ class Emitted:
                     self._newest[emission.emission] = (emission.agent, emission.text)
                 else:
                     found.append((emission, match))
-        originals = self._originals([match.key for _, match in found])
-        verdicts = [_verdict(e, m.key, originals[m.key][0], stage=m.stage, similarity=m.similarity) for e, m in found]
+        originals = self._read_originals([match.key for _, match in found])
+        verdicts = [
+            _make_verdict(e, m.key, originals[m.key][0], stage=m.stage, similarity=m.similarity) for e, m in found
+        ]
         for number in list(islice(self._newest, max(0, len(self._newest) - _KEPT))):
             del self._newest[number]
         return sorted(verdicts, key=lambda verdict: verdict.emission or 0)
 
-    def _originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
+    def _read_originals(self, numbers: Sequence[int]) -> Mapping[int, tuple[str, str]]:
         known = {number: self._newest[number] for number in numbers if number in self._newest}
         older = [number for number in numbers if number not in known]
         return {**known, **self._lookup(older)} if older else known
@@ -163,7 +165,7 @@ class EarlierTexts:
         """Read all texts into the index. Each text is an original of its own."""
         self._index = NearDuplicates[int](threshold, ordered=True)
         self._places: list[ForeignText] = []
-        self._index.keep_all(self._numbers(), self._noted(texts))
+        self._index.keep_all(self._iter_numbers(), self._note_places(texts))
 
     def check(self, text: str) -> CheckResult:
         """Check whether a text nearly repeats one of these texts by its words. The reason names its file and row."""
@@ -173,10 +175,10 @@ class EarlierTexts:
         place = self._places[match.key].place
         return failed(f"It nearly repeats {place} ({match.similarity:.2f}).", match.similarity)
 
-    def _numbers(self) -> Iterator[int]:  # read once all texts were
+    def _iter_numbers(self) -> Iterator[int]:  # read once all texts were
         yield from range(len(self._places))
 
-    def _noted(self, texts: Iterable[ForeignText]) -> Iterator[str]:
+    def _note_places(self, texts: Iterable[ForeignText]) -> Iterator[str]:
         for text in texts:
             self._places.append(replace(text, text=""))
             yield text.text
@@ -227,10 +229,10 @@ class SimilarOutputs:
         what = self._held[place]
         if isinstance(what, str):
             return failed(f"It is like {what} ({self._stage}, {cosine:.2f}).", cosine)
-        return _verdict(emission, *what, stage=self._stage, similarity=cosine)
+        return _make_verdict(emission, *what, stage=self._stage, similarity=cosine)
 
 
-def _verdict(emission: EmissionRow, of_emission: int, of: str, *, stage: str, similarity: float) -> DuplicateRow:
+def _make_verdict(emission: EmissionRow, of_emission: int, of: str, *, stage: str, similarity: float) -> DuplicateRow:
     return DuplicateRow(
         kind=emission.kind,
         step=emission.step,

@@ -384,13 +384,13 @@ class Engine:
             raise RuntimeError("the engine is not open: use it in a with statement")
         ended = Event()
 
-        async def watched() -> T:
+        async def run_watched() -> T:
             try:
                 return await work()
             finally:
                 ended.set()
 
-        future = self._portal.start_task_soon(watched)
+        future = self._portal.start_task_soon(run_watched)
         self._under_way = future
         if self._is_interrupted and self.is_interruptible:
             future.cancel()
@@ -528,7 +528,7 @@ async def bounded_map[T, R](
     waiting = enumerate(items)
     is_read = False
 
-    async def worker() -> None:
+    async def run_worker() -> None:
         nonlocal is_read
         while not errors:
             try:
@@ -548,7 +548,7 @@ async def bounded_map[T, R](
 
     async with asyncio.TaskGroup() as group:
         for number in range(workers):
-            group.create_task(worker())
+            group.create_task(run_worker())
             if number % _TOGETHER == _TOGETHER - 1:
                 await asyncio.sleep(0)
             if is_read or errors:

@@ -309,10 +309,10 @@ class Enriched:
             lost = f", {self.failed[stage]:,} without an answer" if self.failed[stage] else ""
             rows.append((stage, f"{made:,} of {self.asked[stage]:,}{lost}"))
         if self.evidence:
-            rows.append(("attributes", _counted(self.evidence)))
+            rows.append(("attributes", _format_counts(self.evidence)))
             rows.append(("misquotations", f"{self.misquotations:,} answers sent back"))
             left = f"; {self.unjudged:,} ties of kin not judged, by their labels" if self.unjudged else ""
-            rows.append(("contradictions", (_counted(self.contradictions) or "none") + left))
+            rows.append(("contradictions", (_format_counts(self.contradictions) or "none") + left))
         if "biographies" in self.made:
             rows.append(("inconsistencies", f"{self.inconsistencies:,} biographies sent back"))
         return [*rows, ("job", str(self.job))]
@@ -397,5 +397,5 @@ def enrich(hub: Path | str, enrichment: Enrichment | None = None, **options: Unp
     return run_job(hub, EnrichmentJob(enrichment or Enrichment()), **options)
 
 
-def _counted(counts: Mapping[str, int]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in counts.items())

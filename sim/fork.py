@@ -32,7 +32,7 @@ from .runfile.runlog import RunLog
 from .runfile.writer import Inserts
 from .scenario import Scenario, check_interventions, check_surveys
 from .society import Society
-from .trust import check_trusted, find_named, inherit
+from .trust import check_trusted, find_named, inherit_trust
 
 _STOOD = """
 SELECT (SELECT max(hop) FROM growth), (SELECT coalesce(max(step), 0) FROM steps),
@@ -95,7 +95,7 @@ def fork(
     """
     path, out = Path(path), Path(out)
     check_free(out)
-    parent, event_hash, asked = _state(path, at)
+    parent, event_hash, asked = _read_state(path, at)
     stood = parent.run_spec
     wanted = stood.steps if steps is None else steps
     if wanted <= at:
@@ -112,7 +112,7 @@ def fork(
     changed = scenario(stood.settings | dict(settings or {}))
     check_interventions(changed, wanted, before=before, after=at)
     check_surveys(changed, wanted, asked=asked, after=at)
-    handle = _model(parent, model, options.get("base_url"))
+    handle = _choose_model(parent, model, options.get("base_url"))
     spec = stood.model_copy(
         update={
             "scenario": changed.name,
@@ -124,11 +124,11 @@ def fork(
             "forked_at": at,
         }
     )
-    run = replace(_begun(parent, handle, changed_limits), spec=spec.as_json(), event_hash=event_hash)
+    run = replace(_begin_job(parent, handle, changed_limits), spec=spec.as_json(), event_hash=event_hash)
     _take_journal_over(path)
     copy_run(path, out, run, at=at)
     copy_key(path, out)
-    inherit(parent, run, named | ({"script"} if scenario_file else set()))
+    inherit_trust(parent, run, named | ({"script"} if scenario_file else set()))
     try:
         options["model"] = handle
         return Society.resume(out, scenario, **options)
@@ -159,14 +159,14 @@ def asked_anew(path: Path | str, out: Path | str) -> str:
         why = "The world text, which every prompt begins with, has changed"
     elif length[0] != length[1]:
         why = f"The length of an answer is limited to {length[1]} tokens and was to {length[0]}"
-    elif _limits(parent).sampling != _limits(run).sampling:
+    elif _read_limits(parent).sampling != _read_limits(run).sampling:
         why = "The model samples in another way"
     else:
         return ""
     return f"{why}, so no request is the same as in {str(path)!r} and everything is asked anew."
 
 
-def _limits(run: JobRow) -> Limits:
+def _read_limits(run: JobRow) -> Limits:
     return Limits.model_validate_json(run.limits)
 
 
@@ -181,7 +181,7 @@ def asked_since(path: Path | str) -> AskedSince:
         return AskedSince(*run.query(_ASKED).rows[0])
 
 
-def _state(path: Path, at: int) -> tuple[JobRow, str, Collection[tuple[str, int]]]:
+def _read_state(path: Path, at: int) -> tuple[JobRow, str, Collection[tuple[str, int]]]:
     """Return the run, its event hash after step `at`, and the surveys it has asked, by name and step."""
     with open_run(path) as reader:
         if reader.is_live:
@@ -215,7 +215,7 @@ def _check_state(path: Path, run: JobRow, hop: int | None, lived: int, at: int) 
         raise RunFileError(f"The run in {str(path)!r} can be forked at step {there}, but {at} was given.")
 
 
-def _begun(parent: JobRow, handle: ModelHandle, limits: Mapping[str, Any]) -> JobRow:
+def _begin_job(parent: JobRow, handle: ModelHandle, limits: Mapping[str, Any]) -> JobRow:
     """Return the job of a run that continues another one with this model."""
     return replace(
         parent,
@@ -229,12 +229,12 @@ def _begun(parent: JobRow, handle: ModelHandle, limits: Mapping[str, Any]) -> Jo
         reason=None,
         started_at=now(),
         ended_at=None,
-        limits=_limits(parent).changed(**limits).model_dump_json(),
+        limits=_read_limits(parent).changed(**limits).model_dump_json(),
         prices=parent.prices if handle.name == parent.model else None,
     )
 
 
-def _model(
+def _choose_model(
     parent: JobRow, model: str | Runnable[Any, Any] | ModelHandle | None, base_url: str | Sequence[str] | None
 ) -> ModelHandle:
     if isinstance(model, ModelHandle):
@@ -273,17 +273,17 @@ def copy_run(source: Path, target: Path, run: JobRow, *, at: int, with_calls: bo
         raise BusyError(f"{str(source)!r} is being written in this process; wait until that run has ended.")
     # Over a reader's connection: to attach the file would open it a second time, and closing that ends all locks on it.
     with connect(source, read_only=True) as old:
-        make_run_file(target, lambda new: _fill(new, old, run, at, with_calls=with_calls))
+        make_run_file(target, lambda new: _fill_file(new, old, run, at, with_calls=with_calls))
 
 
-def _fill(
+def _fill_file(
     new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, run: JobRow, at: int, *, with_calls: bool
 ) -> None:
     Inserts(new).write([run])
     for table in run_tables():
         if table.fork and (with_calls or table.row_type is not Call):
             columns = _PAID_ELSEWHERE if table.row_type is Call else "*"
-            _insert(new, table.name, old, f"SELECT {columns} FROM {table.name} WHERE {table.fork}", at)  # noqa: S608
+            _insert_rows(new, table.name, old, f"SELECT {columns} FROM {table.name} WHERE {table.fork}", at)  # noqa: S608
     if with_calls:
         _keep_answers(new, old, at)
     people = [str(persona) for (persona,) in old.execute("SELECT id FROM personas").fetchall()]
@@ -293,12 +293,12 @@ def _fill(
 
 def _keep_answers(new: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, at: int) -> None:
     columns = ", ".join(new.sql("FROM known_answers LIMIT 0").columns)
-    _insert(new, "known_answers", old, _UNASKED, at)
+    _insert_rows(new, "known_answers", old, _UNASKED, at)
     asked = f"SELECT {columns} FROM calls WHERE raw IS NOT NULL AND {_LATER}"  # noqa: S608 - our own names
-    _insert(new, "known_answers", old, asked, at)
+    _insert_rows(new, "known_answers", old, asked, at)
 
 
-def _insert(new: duckdb.DuckDBPyConnection, table: str, old: duckdb.DuckDBPyConnection, sql: str, at: int) -> None:
+def _insert_rows(new: duckdb.DuckDBPyConnection, table: str, old: duckdb.DuckDBPyConnection, sql: str, at: int) -> None:
     params = {"at": at} if "$at" in sql else None
     with registered(new, RecordBatchReader.from_arrow(old.sql(sql, params=params)), "found"):
         new.execute(f"INSERT INTO {table} BY NAME FROM found")

@@ -132,7 +132,7 @@ def interview(
         (agent, *_), run, state = find_agent(reader, agent), run_of(reader), stored_society(reader)
     kind = InterviewJob(InterviewSpec(run=run.id, agent=agent, interview=1, turn=1, question="?"))
     kind.open_models(interviews_path(path), options).check(options.get("limits") or Limits(), batch=False)
-    file = _opened(path, run.id)
+    file = _open_interviews(path, run.id)
     told = told_so_far(path, agent)
     number = max((row.interview for row in told), default=0) + (options.pop("anew", False) or not told)
     told = [row for row in told if row.interview == number]
@@ -201,14 +201,14 @@ class InterviewJob(JobKind[InterviewSpec, InterviewRow]):
             log.job, spec.interview, spec.agent, spec.turn, spec.question, None, "", Outcome.OK, "",
             log.job_row.model, "",
         )  # fmt: skip
-        phase = InterviewPhase(self._society(context), asked, before, context.recall)
+        phase = InterviewPhase(self._load_society(context), asked, before, context.recall)
         context.engine.call(partial(run_phase, context.engine, phase))
 
     def report(self, context: JobContext) -> InterviewRow:
         """Return the question with its answer."""
         return context.log.rows(InterviewRow, "WHERE job = $job", {"job": context.job})[0]
 
-    def _society(self, context: JobContext) -> SocietyState:
+    def _load_society(self, context: JobContext) -> SocietyState:
         """Return the society of the run, which is read from the file beside that of the interviews."""
         path, spec = run_path(context.source), self.spec
         if not path.exists():
@@ -227,7 +227,7 @@ class InterviewJob(JobKind[InterviewSpec, InterviewRow]):
         return state
 
 
-def _opened(path: Path, run: str) -> Path:
+def _open_interviews(path: Path, run: str) -> Path:
     """Return the file of interviews, created if it does not exist.
 
     Raises `RunFileError` if it belongs to another run.
@@ -269,7 +269,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         self._turns = [*(one for one in before if one.answer is not None), asked]
         self._recall = recall
         self._unrecalled: list[FailureRow] = []
-        self.items = [_prompt(state, self._resident, self._turns)]
+        self.items = [_make_prompt(state, self._resident, self._turns)]
         seed = derive_seed(state.seed, KIND, asked.agent, asked.interview, asked.turn) >> 32
         self._context = RequestContext(KIND, asked.turn, asked.agent, seed, job=asked.job)
 
@@ -286,7 +286,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
                 phase=KIND,
             )
             self._unrecalled += [lost] if lost is not None else []
-            items = [_prompt(self._state, self._resident, self._turns, vectors)]
+            items = [_make_prompt(self._state, self._resident, self._turns, vectors)]
         return await super().results(items, executor, engine)
 
     def owner(self, item: RenderedPrompt) -> str:
@@ -312,7 +312,7 @@ class InterviewPhase(Phase[RenderedPrompt, Answer[InterviewReply]]):
         return Changes(rows=[row, *self._unrecalled], events=[said], failed=int(row.answer is None))
 
 
-def _prompt(
+def _make_prompt(
     state: SocietyState,
     resident: Resident,
     turns: Sequence[InterviewRow],
@@ -323,7 +323,7 @@ def _prompt(
     `vectors` are those of the questions. For a question without a vector, notes are recalled by words.
     """
     template, settings = load_prompt(_ROOM, KIND), state.scenario.settings
-    notes = _recalled(resident, [turn.question for turn in turns], settings.recalled, vectors)
+    notes = _recall_notes(resident, [turn.question for turn in turns], settings.recalled, vectors)
     questions = [fence("question", turn.question) for turn in turns]
     prompt = template.render(
         world=fence("world", state.scenario.world),
@@ -338,7 +338,7 @@ def _prompt(
     return prompt
 
 
-def _recalled(resident: Resident, questions: Sequence[str], most: int, vectors: Mapping[str, Vector]) -> list[str]:
+def _recall_notes(resident: Resident, questions: Sequence[str], most: int, vectors: Mapping[str, Vector]) -> list[str]:
     """Return the notes each question recalls that no earlier question did, as a prompt section per question."""
     shown: set[str] = set()
     found = []

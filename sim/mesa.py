@@ -3,9 +3,9 @@
 They are more than half of the time that `import mesa` takes.
 """
 
-from ..core.imports import deferred
+from ..core.imports import defer_imports
 
-with deferred(("pandas", "scipy", "scipy.spatial", "scipy.spatial.distance")):
+with defer_imports(("pandas", "scipy", "scipy.spatial", "scipy.spatial.distance")):
     from mesa import Agent as Agent
     from mesa import DataCollector as DataCollector
     from mesa import Model as Model

@@ -31,7 +31,7 @@ from .runfile.rows import DescriptionRow, MessageRow
 from .runfile.runlog import RunLog
 from .runfile.writer import Statement
 from .scenario import Scenario
-from .seeds import rng_for, sampled
+from .seeds import draw_sample, rng_for
 from .state import Conversation, SocietyState, told_time
 
 #: The purpose in rows about vectors.
@@ -68,7 +68,7 @@ class TextEmbedder(Protocol):
         ...
 
 
-def _none(phase: str, step: int) -> Mapping[str, FailureRow]:
+def _no_failures(phase: str, step: int) -> Mapping[str, FailureRow]:
     return {}
 
 
@@ -81,7 +81,7 @@ class EmbeddingRecall:
     def __init__(
         self,
         embedder: TextEmbedder,
-        failed: Callable[[str, int], Mapping[str, FailureRow]] = _none,
+        failed: Callable[[str, int], Mapping[str, FailureRow]] = _no_failures,
         *,
         job: int = 1,
     ) -> None:
@@ -112,8 +112,8 @@ class EmbeddingRecall:
         context = RequestContext(phase, step, _OWNER, seed, job=self._job)
         embedded = await self._embedder.embed(texts, context) if texts else Embedded()
         if len(embedded.lost) > 1 and not embedded.vectors:
-            raise RunError(_nothing(embedded, phase, step))
-        rows = [settled.get(r.id) or self._given(r, cue, embedded, phase, step) for r, cue in choosing]
+            raise RunError(_describe_nothing(embedded, phase, step))
+        rows = [settled.get(r.id) or self._take_vectors(r, cue, embedded, phase, step) for r, cue in choosing]
         return [replace(row, job=self._job) for row in rows if row is not None]
 
     async def cue_vectors(
@@ -132,7 +132,7 @@ class EmbeddingRecall:
         resident.memory.give_vectors(embedded.vectors)
         for lost in embedded.lost.values():
             told = "What the agent remembered for this question was chosen by words."
-            return {}, replace(_row(resident.id, lost, phase, number, told), job=self._job)
+            return {}, replace(_failure_row(resident.id, lost, phase, number, told), job=self._job)
         return {cue: embedded.vectors[cue] for cue in cues}, None
 
     async def embed_outputs(
@@ -147,7 +147,7 @@ class EmbeddingRecall:
         embedded = await self._embedder.embed(texts, RequestContext(_STEP, step, _OWNER, seed))
         lost = [
             settled.get(agent)
-            or _row(agent, embedded.lost[text], _STEP, step, "What it emitted was compared by words alone.")
+            or _failure_row(agent, embedded.lost[text], _STEP, step, "What it emitted was compared by words alone.")
             for agent, text in outputs
             if agent in settled or text in embedded.lost
         ]
@@ -157,7 +157,9 @@ class EmbeddingRecall:
         """Return the vectors of texts that existed before the first step. Texts without a vector are left out."""
         return (await self._embedder.embed(texts, RequestContext(_STEP, 0, _OWNER, seed))).vectors
 
-    def _given(self, resident: Resident, cue: str, embedded: Embedded, phase: str, step: int) -> FailureRow | None:
+    def _take_vectors(
+        self, resident: Resident, cue: str, embedded: Embedded, phase: str, step: int
+    ) -> FailureRow | None:
         needed = (cue, *resident.memory.without_vector())
         resident.memory.give_vectors(embedded.vectors)
         lost = next((embedded.lost[text] for text in needed if text in embedded.lost), None)
@@ -165,10 +167,10 @@ class EmbeddingRecall:
             self._cues[resident.id] = embedded.vectors[cue]
             return None
         where = "in this step" if phase == _STEP else "for this survey"
-        return _row(resident.id, lost, phase, step, f"What the agent remembered {where} was chosen by words.")
+        return _failure_row(resident.id, lost, phase, step, f"What the agent remembered {where} was chosen by words.")
 
 
-def _nothing(embedded: Embedded, phase: str, step: int) -> str:
+def _describe_nothing(embedded: Embedded, phase: str, step: int) -> str:
     *_, last = embedded.lost.values()
     where = f"step {step}" if phase == _STEP else f"{phase} after step {step}"
     return (
@@ -177,7 +179,7 @@ def _nothing(embedded: Embedded, phase: str, step: int) -> str:
     )
 
 
-def _row(agent: str, lost: Answer[Any], phase: str, step: int, instead: str) -> FailureRow:
+def _failure_row(agent: str, lost: Answer[Any], phase: str, step: int, instead: str) -> FailureRow:
     told = replace(lost, reason=f"{lost.reason} {instead}")
     return FailureRow.of(told, phase, step, agent, PURPOSE, agent=agent)
 
@@ -192,17 +194,17 @@ def observe(
     """
     scenario, world, memory = state.scenario, state.world, resident.memory
     settings, observes = scenario.settings, scenario.observes
-    lines, news = _heard(state, resident, is_rule=is_rule), world.told_to(resident.id)
+    lines, news = _list_heard(state, resident, is_rule=is_rule), world.told_to(resident.id)
     inbox = lines if observes else []
     circle = state.circles.get(resident.id)
     party = [] if circle is None else [one for one in circle.members if one != resident.id]
-    speakers = [*dict.fromkeys((*_speakers(inbox), *party))]
-    seen, unseen = _seen(state, resident, speakers, is_rule=is_rule) if observes else ((), 0)
+    speakers = [*dict.fromkeys((*_list_speakers(inbox), *party))]
+    seen, unseen = _list_seen(state, resident, speakers, is_rule=is_rule) if observes else ((), 0)
     said_before = _said_before(state, resident, inbox, circle)
     observation = Observation(
         agent=resident.id,
         persona=described(state, resident),
-        now=_now(state, resident) if observes and not is_rule else "",
+        now=_describe_now(state, resident) if observes and not is_rule else "",
         attributes=resident.attributes,
         task=text_from(scenario, "task", lambda: scenario.task(resident, world)),
         neighbours=seen,
@@ -210,7 +212,7 @@ def observe(
         heard=_as_heard(inbox, seen) if inbox else (),
         news=news,
         memories=memory.recall(
-            _cue(lines, news),
+            _make_cue(lines, news),
             settings.recalled,
             vector=recall.cue_of(resident) if recall else None,
             without=() if is_rule else _notes_of(said_before, seen),
@@ -236,10 +238,10 @@ def observe(
             if not isinstance(observed, Observation):
                 raise TypeError(f"it must give an Observation, and gave {observed!r:.80}")
         observation = observed
-    return observation if is_rule else observation.capped(settings.observation_tokens)
+    return observation if is_rule else observation.cap_tokens(settings.observation_tokens)
 
 
-def _now(state: SocietyState, resident: Resident) -> str:
+def _describe_now(state: SocietyState, resident: Resident) -> str:
     """Return time and place, and the agent's own state unless the settings keep it out of prompts."""
     place = text_from(state.scenario, "place", lambda: state.scenario.place(resident, state.world))
     told = [f"It is {told_time(state)}{f', {place}' if place else ''}."]
@@ -258,16 +260,16 @@ def _reflects_on(state: SocietyState, resident: Resident) -> tuple[str, ...]:
     settings = state.scenario.settings
     notes = resident.memory.to_reflect_on(settings.reflect_at)
     if notes:
-        notes = Observation("", "", "", memories=notes).capped(settings.observation_tokens).memories
+        notes = Observation("", "", "", memories=notes).cap_tokens(settings.observation_tokens).memories
     return notes
 
 
 def cue_of(state: SocietyState, resident: Resident) -> str:
     """Return the cue that recalls the agent's notes in this step: what it hears, and the news."""
-    return _cue(_heard(state, resident), state.world.told_to(resident.id))
+    return _make_cue(_list_heard(state, resident), state.world.told_to(resident.id))
 
 
-def _cue(heard: Sequence[MessageRow], news: Sequence[str]) -> str:
+def _make_cue(heard: Sequence[MessageRow], news: Sequence[str]) -> str:
     return " ".join([*(m.text for m in heard), *news]) if heard or news else ""
 
 
@@ -295,7 +297,7 @@ def keep_descriptions(state: SocietyState, log: RunLog, *, is_over: bool) -> Non
     log.commit(found).result()
 
 
-def _heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:
+def _list_heard(state: SocietyState, resident: Resident, *, is_rule: bool = False) -> list[MessageRow]:
     """Return the lines the agent hears in this step.
 
     Leaves out lines that a block or suspension holds back, and lines from agents that left. A prompt gets only the
@@ -345,7 +347,7 @@ def _notes_of(said_before: Sequence[SaidBefore], seen: Sequence[Seen]) -> tuple[
     )
 
 
-def _speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
+def _list_speakers(lines: Sequence[MessageRow]) -> Sequence[str]:
     """Return the agents who said these lines, each once and without the player."""
     return list(dict.fromkeys(m.sender for m in lines if m.sender != PLAYER)) if lines else ()
 
@@ -356,51 +358,57 @@ def _as_heard(lines: Sequence[MessageRow], seen: Sequence[Seen]) -> tuple[Heard,
     return tuple(Heard(keys[m.sender], m.text, m.message) for m in lines)
 
 
-def _seen(
+def _list_seen(
     state: SocietyState, resident: Resident, speakers: Sequence[str], *, is_rule: bool
 ) -> tuple[tuple[Seen, ...], int]:
     """Return the visible agents with their keys for this turn, and the number cut to fit the prompt."""
     # Speakers come first, so that they can be answered; the rest by the setting, when there are too many.
     world, settings = state.world, state.scenario.settings
-    known = _acquaintances(state, resident) if world.is_open else _within_reach(state, resident)
+    known = _read_acquaintances(state, resident) if world.is_open else _within_reach(state, resident)
     others = [one for agent, one in known.items() if agent not in speakers] if speakers else list(known.values())
     room = len(others) if is_rule else max(0, settings.neighbours - len(speakers))
     unseen = max(0, len(others) - room)
     if settings.neighbours_by == "strength":
-        others = _strongest(state, resident, others)[:room]
+        others = _sort_by_strength(state, resident, others)[:room]
     elif unseen:
         rng = rng_for(state.seed, "observe", world.step, resident.id)
-        others = sampled(rng, others, room)
-    facts = [*[known.get(agent) or _stranger(state, agent) for agent in speakers], *others]
+        others = draw_sample(rng, others, room)
+    facts = [*[known.get(agent) or _stranger_facts(state, agent) for agent in speakers], *others]
     residents = state.residents if is_rule else {}
     return tuple(
         [
-            _new_seen((state.residents[one[0]].name or _key(place), *one, residents[one[0]].state if is_rule else None))
+            _new_seen(
+                (
+                    state.residents[one[0]].name or _neighbour_key(place),
+                    *one,
+                    residents[one[0]].state if is_rule else None,
+                )
+            )
             for place, one in enumerate(facts, start=1)
         ]
     ), unseen
 
 
 @cache
-def _key(place: int) -> str:
+def _neighbour_key(place: int) -> str:
     """Return the key of the neighbour at this index, counted from 1, for rules."""
     return f"n{place}"
 
 
-def _acquaintances(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
+def _read_acquaintances(state: SocietyState, resident: Resident) -> Mapping[str, KnownFacts]:
     """Return what the agent knows about each agent it has ties with."""
     levels, changes = state.scenario.disclosure, state.graph.changes(resident.id)
     kept = resident.acquaintances
     if kept is None or kept.changes != changes or kept.levels is not levels:
         ties = state.graph.acquaintances(resident.id)
-        facts = (_known(state.residents[agent], found, levels) for agent, found in ties.items())
+        facts = (_known_facts(state.residents[agent], found, levels) for agent, found in ties.items())
         # Neighbours know the same of somebody, which is held once.
         known = {one[0]: state.known_facts.setdefault(one, one) for one in facts}
         kept = resident.acquaintances = Acquaintances(levels, changes, known)
     return kept.known
 
 
-def _known(other: Resident, ties: Sequence[Neighbour], levels: Mapping[str, Disclosure]) -> KnownFacts:
+def _known_facts(other: Resident, ties: Sequence[Neighbour], levels: Mapping[str, Disclosure]) -> KnownFacts:
     oldest = ties[0]
     known = other.disclosed_at(levels.get(oldest.kind, "sentence"))
     to, back = (oldest.weight, 0.0) if oldest.outgoing else (0.0, oldest.weight)
@@ -414,7 +422,7 @@ def _known(other: Resident, ties: Sequence[Neighbour], levels: Mapping[str, Disc
     return (other.id, intern(oldest.described), oldest.kind.value, known, called, to, back)
 
 
-def _stranger(state: SocietyState, agent: str) -> KnownFacts:
+def _stranger_facts(state: SocietyState, agent: str) -> KnownFacts:
     known = state.residents[agent].disclosed_at(state.scenario.disclosure.get("other", "sentence"))
     called = state.residents[agent].name or "somebody"
     return (agent, "somebody who spoke to you", "other", known, called, 0.0, 0.0)
@@ -428,11 +436,11 @@ def _within_reach(state: SocietyState, resident: Resident) -> Mapping[str, Known
     for agent, ties in state.graph.acquaintances(resident.id).items():
         left = [tie for tie in ties if tie.kind not in world.suspended]
         if left and not (is_blocking and world.is_blocked(resident.id, agent)):
-            known[agent] = _known(state.residents[agent], left, levels)
+            known[agent] = _known_facts(state.residents[agent], left, levels)
     return known
 
 
-def _strongest(state: SocietyState, resident: Resident, others: list[KnownFacts]) -> list[KnownFacts]:
+def _sort_by_strength(state: SocietyState, resident: Resident, others: list[KnownFacts]) -> list[KnownFacts]:
     """Sort agents by the strength of their ties to this one, strongest first.
 
     Among equals, the latest contact comes first, then chance decides.

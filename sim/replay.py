@@ -78,9 +78,9 @@ def replay(
     with Recording.open(Path(path)) as recording:
         check_code(recording.path, recording.job_row)
         if out is not None:
-            return _replayed(recording, scenario, Path(out), progress)
+            return _run_replay(recording, scenario, Path(out), progress)
         with folder_beside(recording.path) as folder:
-            return _replayed(recording, scenario, folder / recording.path.name, progress)
+            return _run_replay(recording, scenario, folder / recording.path.name, progress)
 
 
 def _take_key(recording: Recording, out: Path) -> None:
@@ -90,7 +90,7 @@ def _take_key(recording: Recording, out: Path) -> None:
             copy_key(run.path, out)
 
 
-def _society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
+def _make_society(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Society:
     """Build a society whose personas come from the recording's texts, and whose gateway answers from the recording."""
     run = recording.job_row
     spec = run.run_spec
@@ -124,7 +124,7 @@ def _society(recording: Recording, scenario: type[Scenario], out: Path, progress
                 (Growth.model_validate_json(one.became), recorded_source(recording, extension=one.extension))
                 for one in recording.rows(GrowthExtensionRow, "ORDER BY extension")
             ],
-            store=None if recording.begun is None else _state(recording, recording.begun, out),
+            store=None if recording.begun is None else _copy_state(recording, recording.begun, out),
         ),
         progress=progress,
     )
@@ -145,15 +145,15 @@ def _first_growth(recording: Recording) -> Growth:
     return Growth.model_validate(recording.job_row.run_spec.growth)
 
 
-def _state(recording: Recording, at: int, out: Path) -> RunLog:
+def _copy_state(recording: Recording, at: int, out: Path) -> RunLog:
     """Create a run file with the state a fork began with. Its growth and first steps are copied from the recording."""
     run = replace(recording.job_row, id=uuid4().hex, status="running", event_hash=None, started_at=now(), ended_at=None)
     copy_run(recording.path, out, run, at=at, with_calls=False)
     return RunLog.open(out)
 
 
-def _replayed(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Replayed:
-    society = _society(recording, scenario, out, progress)
+def _run_replay(recording: Recording, scenario: type[Scenario], out: Path, progress: Progress | None) -> Replayed:
+    society = _make_society(recording, scenario, out, progress)
     failure: RunError | None = None
     try:
         society.run()
@@ -290,19 +290,19 @@ class RecordedGateway(Gateway):
         self._check_recorded(context)
         request = self.request(prompt, schema, context)
         if not self._recording.knows(request.key):
-            raise self._stray(prompt, context)
-        answer = self._ended(request)
+            raise self._stray_error(prompt, context)
+        answer = self._read_end(request)
         attempts = answer.attempts
         # Whether another answer was asked for is said by the record, whatever the gateway's policy was then.
         while answer.value is None and answer.has_come:
             request = request.again(prompt, answer)
             if not self._recording.knows(request.key):
                 break
-            answer = self._ended(request)
+            answer = self._read_end(request)
             attempts += answer.attempts
         return replace(answer, attempts=attempts)
 
-    def _ended[T](self, request: ModelRequest[T]) -> Answer[T]:
+    def _read_end[T](self, request: ModelRequest[T]) -> Answer[T]:
         end = self._recording.end(request.key)
         self.meter.recalled["ledger"] += 1
         if end.raw is not None:
@@ -314,11 +314,11 @@ class RecordedGateway(Gateway):
 
     def _check_recorded(self, context: RequestContext) -> None:
         # Of what was never completed there may be answers, and nothing that they could be compared with.
-        if not self._recording.covers(context.phase, context.number):
+        if not self._recording.has_completed(context.phase, context.number):
             last = self._recording.markers[-1].where
             raise RecordingEndedError(f"The replay ends behind {last}, where the run was stopped.")
 
-    def _stray(self, prompt: RenderedPrompt, context: RequestContext) -> RunError:
+    def _stray_error(self, prompt: RenderedPrompt, context: RequestContext) -> RunError:
         recording = self._recording
         where = recording.where(context.phase, context.number)
         return RunError(

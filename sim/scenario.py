@@ -85,7 +85,7 @@ class Settings(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _divided(cls, value: object, info: ValidationInfo) -> object:
+    def _split_values(cls, value: object, info: ValidationInfo) -> object:
         """Split a setting of several values written as text, as in `--set asked_at=0,2,8`. Brackets are optional."""
         annotation = cls.model_fields[info.field_name].annotation if info.field_name else None
         if not isinstance(value, str) or get_origin(annotation) not in (tuple, list):
@@ -182,7 +182,7 @@ class Scenario:
         A mapping is accepted too. Raises `SetupError` for an unknown name or a wrong value.
         """
         given = settings.model_dump() if isinstance(settings, Settings) else dict(settings or {})
-        self.settings = self._parsed(given)
+        self.settings = self._parse_settings(given)
 
     @classmethod
     def summary(cls) -> str:
@@ -374,7 +374,7 @@ class Scenario:
         return declared
 
     @classmethod
-    def _parsed(cls, given: Mapping[str, Any]) -> Settings:
+    def _parse_settings(cls, given: Mapping[str, Any]) -> Settings:
         known = list(cls.settings_type.model_fields)
         for name in given:
             if name not in known:

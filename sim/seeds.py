@@ -11,7 +11,7 @@ _FEW = 21
 
 def derive_seed(seed: int, *purpose: object) -> int:
     """Derive a 63-bit seed from the run's seed and a purpose such as `("step", 3, agent)`."""
-    hashed = _hashed(seed, *purpose[:-1]).copy()
+    hashed = _hash_purpose(seed, *purpose[:-1]).copy()
     for last in purpose[-1:]:
         hashed.update(f"\x1f{last}".encode())
     return int.from_bytes(hashed.digest()) >> 1
@@ -19,7 +19,7 @@ def derive_seed(seed: int, *purpose: object) -> int:
 
 # Many seeds differ in the last word of their purpose alone, as those of the agents of a step.
 @lru_cache(64, typed=True)
-def _hashed(*purpose: object) -> "hashlib.blake2b":
+def _hash_purpose(*purpose: object) -> "hashlib.blake2b":
     """Return the hash of the part that many purposes begin with."""
     return hashlib.blake2b("\x1f".join(map(str, purpose)).encode(), digest_size=8)
 
@@ -29,7 +29,7 @@ def rng_for(seed: int, *purpose: object) -> random.Random:
     return random.Random(derive_seed(seed, *purpose))  # noqa: S311 - simulation, not secrecy
 
 
-def sampled[T](rng: random.Random, things: Sequence[T], count: int) -> list[T]:
+def draw_sample[T](rng: random.Random, things: Sequence[T], count: int) -> list[T]:
     """Return what `rng.sample(things, count)` returns. For few things, it takes a third of the time."""
     left = len(things)
     if not count <= left <= _FEW:

@@ -81,7 +81,9 @@ def declare(state: SocietyState, log: RunLog) -> None:
             state.names.take(row.name)
     name_residents(state, state.residents.values())
     agents = [
-        rows.AgentRow(one.id, place, one.group, one.weight, one.arrived, _json(one.attributes), one.name or None)
+        rows.AgentRow(
+            one.id, place, one.group, one.weight, one.arrived, _dump_attributes(one.attributes), one.name or None
+        )
         for place, one in enumerate(state.residents.values(), start=1)
     ]
     known = [*log.rows(rows.ActionFieldRow, "ORDER BY ordinal"), *log.rows(rows.QuestionRow, "ORDER BY ordinal")]
@@ -90,7 +92,7 @@ def declare(state: SocietyState, log: RunLog) -> None:
     emptied = [Statement(f"DELETE FROM {table}") for table in ("action_fields", "questions")] if known else []  # noqa: S608
     if emptied:
         log.commit(statements=emptied).result()
-    log.commit(declared if there else [*agents, *declared], statements=_regrouped(agents, there)).result()
+    log.commit(declared if there else [*agents, *declared], statements=_regroup_agents(agents, there)).result()
 
 
 def name_residents(state: SocietyState, residents: Iterable[Resident]) -> None:
@@ -100,16 +102,16 @@ def name_residents(state: SocietyState, residents: Iterable[Resident]) -> None:
             one.name = one.name or state.names.name_person(one.persona, one.attributes)
 
 
-def _json(attributes: Mapping[str, Any]) -> str | None:
+def _dump_attributes(attributes: Mapping[str, Any]) -> str | None:
     return dump_json(dict(attributes)) if attributes else None
 
 
 def declared_rows(scenario: Scenario) -> list[Row]:
     """Return the rows of the actions' fields and the questions. Raises `SetupError` for malformed questions."""
-    return [*_fields(scenario), *_questions(scenario)]
+    return [*_list_fields(scenario), *_list_questions(scenario)]
 
 
-def _fields(scenario: Scenario) -> list[rows.ActionFieldRow]:
+def _list_fields(scenario: Scenario) -> list[rows.ActionFieldRow]:
     fields = {(action.name, field.name): field for action in scenario.actions for field in typed_fields(action)}
     return [
         rows.ActionFieldRow(kind, name, place, field.type, list(field.choices), field.description)
@@ -117,7 +119,7 @@ def _fields(scenario: Scenario) -> list[rows.ActionFieldRow]:
     ]
 
 
-def _questions(scenario: Scenario) -> list[rows.QuestionRow]:
+def _list_questions(scenario: Scenario) -> list[rows.QuestionRow]:
     asked: object = scenario.questions
     if not isinstance(asked, Mapping) or not all(isinstance(words, str) for pair in asked.items() for words in pair):
         raise SetupError(
@@ -127,7 +129,7 @@ def _questions(scenario: Scenario) -> list[rows.QuestionRow]:
     return [rows.QuestionRow(place, *pair) for place, pair in enumerate(asked.items(), start=1)]
 
 
-def _regrouped(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[Statement]:
+def _regroup_agents(agents: list[rows.AgentRow], there: list[rows.AgentRow]) -> list[Statement]:
     before = {row.agent: row.group_name for row in there}
     return [
         Statement("UPDATE agents SET group_name = ? WHERE agent = ?", [row.group_name, row.agent])
@@ -252,7 +254,7 @@ def check_prompts(scenario: Scenario, mind: MindName | None) -> None:
     most = scenario.settings.prompt_tokens
     if not most:
         return
-    sizes = dict(_sizes(scenario, mind))
+    sizes = dict(_prompt_sizes(scenario, mind))
     what = max(sizes, key=lambda one: sizes[one], default="")
     if what and most < (least := _ROOM + sizes[what]):
         raise SetupError(
@@ -277,7 +279,7 @@ def survey_room(survey: Survey, *, world: str) -> int:
     return _ROOM + least_size(survey, world=world)
 
 
-def _sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int]]:
+def _prompt_sizes(scenario: Scenario, name: MindName | None) -> Iterator[tuple[str, int]]:
     """Yield each prompt's subject with the tokens of what cannot be cut from it."""
     if not isinstance(mind_of(scenario, name), Mind):
         return

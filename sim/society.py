@@ -147,7 +147,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         cache, limits = options.pop("cache", None), options.pop("limits", None) or {}
         changed = limits.model_dump(exclude_unset=True) if isinstance(limits, Limits) else limits
         with open_run(path) as reader:
-            row, stored = run_of(reader), RunConfig.resumed(reader, changed, steps=steps)
+            row, stored = run_of(reader), RunConfig.read_resumed(reader, changed, steps=steps)
             check_resumed(reader, {**options, "cache": cache, "sources_named": sources_named})
         config = stored if cache is not False else stored.model_copy(update={"cache": None})
         options["cache"] = cache or None
@@ -185,7 +185,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.running = self._goes_on()
             self._check_emitted()
         except BaseException as error:  # noqa: BLE001 - Mesa goes dead silently when anything leaves step
-            self._error = self._explained(error)
+            self._error = self._explain_error(error)
             self.running = False
 
     def run_model(self) -> None:
@@ -211,7 +211,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             while self.running and self.time < end_time:
                 super().run_until(min(end_time, floor(self.time) + 1))
                 self._raise_error()
-        self._flush()
+        self._flush_commits()
 
     @property
     def world(self) -> World:
@@ -248,11 +248,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             raise SetupError("The society is open already; inside `with society:`, call run_model() or step().")
         mind = checked_mind(self.scenario, self.config)
         # What cannot be read is found before a file is made, which the next attempt would refuse.
-        source = None if self._store or self._is_resumed else self._opened_source()
+        source = None if self._repeated_store or self._is_resumed else self._opened_source()
         with ExitStack() as opened:
             cache = opened.enter_context(closing(AnswerCache.shared(self.config.cache))) if self.config.cache else None
             log = opened.enter_context(self._opened_log(source))
-            self.engine = self._engine(log, cache)
+            self.engine = self._make_engine(log, cache)
             recall = self._repeat.recall if self._repeat else None
             recall = recall or (EmbeddingRecall(self.engine.embedder) if self.engine.embedder else None)
             self._steps = StepContext(self.state, self, self.engine, mind, self.config, recall, self._executor)
@@ -263,11 +263,11 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             self.engine.__enter__()
             self._note_changes(log)
             note_trust(log.job_row, repeats=self._repeat.job if self._repeat else None, is_resumed=self._is_resumed)
-            self._populate(log, source)
+            self._populate_society(log, source)
             self._is_open = True
             self._catch_up()
         except BaseException as error:  # noqa: BLE001 - raised below, as its reader should see it
-            failure = self._explained(error)
+            failure = self._explain_error(error)
             self.__exit__(type(failure), failure, failure.__traceback__)
             raise failure from failure.__cause__
         return self
@@ -280,7 +280,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         self._is_open = self.running = self.engine.is_interruptible = False
         try:
             if not isinstance(failure, StorageError):
-                self._flush()  # the step before the one that failed
+                self._flush_commits()  # the step before the one that failed
                 keep_descriptions(self.state, self.engine.log, is_over=failure is None)
             self.engine.finish(failure, left=self.state.still_to_do(self.steps_wanted))
         finally:
@@ -291,10 +291,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             remove_unanswered(self.path, is_refused=isinstance(failure, SetupError))
 
     @property
-    def _store(self) -> RunLog | None:
+    def _repeated_store(self) -> RunLog | None:
         return self._repeat.store if self._repeat else None
 
-    def _flush(self) -> None:
+    def _flush_commits(self) -> None:
         if self.engine.is_committing:
             self.engine.call(self.engine.flush)
 
@@ -303,7 +303,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             return RunLog.open(self.path)
         drawn = getattr(source, "drawn", None)
         job = self._models.job(self.config, self.scenario, drawn=orjson.loads(drawn.as_json()) if drawn else None)
-        return self._store or RunLog.create(self.path, job)
+        return self._repeated_store or RunLog.create(self.path, job)
 
     def _opened_source(self) -> GrowthSource:
         if self._source is not None:
@@ -312,7 +312,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
         check_surveys(self.scenario, self.steps_wanted)
         return opened_source(self.config, self.scenario)
 
-    def _engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
+    def _make_engine(self, log: RunLog, cache: AnswerCache | None) -> Engine:
         return Engine(
             log,
             self._models,
@@ -333,12 +333,12 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
             spec["roles"] = roles
         log.commit(statements=log.change(spec=spec, **{name: getattr(job, name) for name in _CHANGEABLE})).result()
 
-    def _populate(self, log: RunLog, source: GrowthSource | None) -> None:
-        graph = self._grow(source)
+    def _populate_society(self, log: RunLog, source: GrowthSource | None) -> None:
+        graph = self._grow_people(source)
         for growth, more in self._repeat.extensions if self._repeat else ():
             self.config = self.config.model_copy(update={"growth": growth})
             begin_extension(log, growth)
-            graph = self._grow(more)
+            graph = self._grow_people(more)
         if not self.scenario.takes_steps:
             return
         self.state.names = NameBook() if self.scenario.observes and not self._steps.is_rule else None
@@ -354,7 +354,7 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
                 log, max_rejected=self.config.limits.max_rejected, min_yield=self.config.limits.min_yield
             )
 
-    def _grow(self, source: GrowthSource | None) -> PersonaGraph:
+    def _grow_people(self, source: GrowthSource | None) -> PersonaGraph:
         recorded = source if self._repeat is not None and isinstance(source, list) else None
         job = GrowthJob(self.engine, self.config.growth, seed=self.seed, source=source, recorded=recorded)
         population = self.engine.call(job.run)
@@ -383,10 +383,10 @@ class Society(Model):  # type: ignore[misc]  # mesa ships no types
     def _check_emitted(self) -> None:
         # A replay repeats a run in which every turn failed.
         if self._repeat is None and not self.state.has_emitted:
-            self._flush()
+            self._flush_commits()
             check_emitted(self.engine.log, people=len(self.residents), is_over=not self.running)
 
-    def _explained(self, error: BaseException) -> BaseException:
+    def _explain_error(self, error: BaseException) -> BaseException:
         """Add to a `HookError` how to continue the run. Other errors are returned as they are.
 
         In a replay, whose file cannot be continued, every error is returned as it is.

@@ -150,7 +150,7 @@ class SocietyState:
         self._has_departures = False
         #: Who must not come again, once somebody comes.
         self.known_people: KnownPeople | None = None
-        self.world, self.emitted = World(), Emitted(thresholds=_thresholds(scenario))
+        self.world, self.emitted = World(), Emitted(thresholds=_novelty_thresholds(scenario))
         #: The ties of a network that was drawn elsewhere, as those of the run that a replay repeats.
         self.known_ties: Sequence[society_rows.TieRow] = ()
         #: Whether anything was emitted in any step.
@@ -227,11 +227,11 @@ class SocietyState:
         if self.names is not None:
             settings = self.scenario.settings
             kept = deque[rows.MessageRow](maxlen=settings.lines_shown + settings.heard)
-            self.talks.setdefault(_pair(line.sender, line.recipient), kept).append(line)
+            self.talks.setdefault(_order_pair(line.sender, line.recipient), kept).append(line)
 
     def talk(self, agent: str, other: str) -> Sequence[rows.MessageRow]:
         """Return the latest lines between two agents, or an agent and the player, oldest first."""
-        return self.talks.get(_pair(agent, other), ())
+        return self.talks.get(_order_pair(agent, other), ())
 
     def take_heard(self, step: int) -> list[rows.MessageRow]:
         """Remove the messages of this step from the inboxes, and return them in the order in which they were said."""
@@ -242,7 +242,7 @@ class SocietyState:
         return sorted(found, key=lambda message: message.message)
 
 
-def _pair(one: str, other: str) -> tuple[str, str]:
+def _order_pair(one: str, other: str) -> tuple[str, str]:
     return (one, other) if one < other else (other, one)
 
 
@@ -251,7 +251,7 @@ def restore(state: SocietyState, view: SocietyView, log: RunLog) -> None:
 
     Agents get their ties, notes, unheard lines and states. The world gets its state, and the index gets all outputs.
     """
-    thresholds = _thresholds(state.scenario)
+    thresholds = _novelty_thresholds(state.scenario)
     state.emitted = Emitted(partial(_emitted_as, log), thresholds=thresholds, scratch=log.path.parent)
     last = log.last_complete(Unit.STEP)
     if last is not None:
@@ -344,7 +344,7 @@ def _emitted_as(log: RunLog, numbers: Sequence[int]) -> dict[int, tuple[str, str
     return {number: (agent, text) for number, agent, text in found}
 
 
-def _thresholds(scenario: Scenario) -> dict[str, float]:
+def _novelty_thresholds(scenario: Scenario) -> dict[str, float]:
     with hook(scenario, "actions"):
         return {action.name: action.novelty_threshold for action in scenario.actions}
 

@@ -31,7 +31,7 @@ from .runfile import job_rows, rows
 from .runfile.job_rows import Unit
 from .runfile.rows import MessageRow
 from .scenario import Scenario, Settings, check_answers
-from .seeds import derive_seed, rng_for, sampled
+from .seeds import derive_seed, draw_sample, rng_for
 from .settling import mind_of
 from .state import Conversation, SocietyState, count_outputs, emitted_in, read_world
 from .survey.phase import ask_surveys
@@ -59,13 +59,19 @@ class Conversations:
         """Return those who answer the last line of their conversation, or () once all conversations are over."""
         said = self._effects.messages[self._seen :]
         self._seen = len(self._effects.messages)
-        going = () if self.round >= self._most else self._opened(said) if self.round == 1 else self._continued(said)
+        going = (
+            ()
+            if self.round >= self._most
+            else self._open_conversations(said)
+            if self.round == 1
+            else self._continue_conversations(said)
+        )
         self._open = list(going)
         self.round += bool(self._open)
         self._state.circles = {one.speaker: one for one in self._open if len(one.members) > 2}
         return [self._state.residents[one.speaker] for one in self._open]
 
-    def _opened(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
+    def _open_conversations(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
         found: dict[frozenset[str], list[MessageRow]] = {}
         taken: set[str] = set()
         for line in said:
@@ -76,12 +82,12 @@ class Conversations:
             found.setdefault(pair, []).append(line)
         for lines in found.values():
             for line in lines:
-                self._effects.hear(line)
-            joined = self._joined(lines[0], taken)
+                self._effects.deliver_line(line)
+            joined = self._draw_joining(lines[0], taken)
             taken.update(joined)
             yield Conversation((lines[0].sender, lines[0].recipient, *joined), tuple(lines))
 
-    def _joined(self, line: MessageRow, taken: set[str]) -> Sequence[str]:
+    def _draw_joining(self, line: MessageRow, taken: set[str]) -> Sequence[str]:
         """Draw who else is there, of those whom both ends of a line know and who are in no conversation."""
         if self._room == 2:
             return ()
@@ -89,9 +95,9 @@ class Conversations:
         first, second = (self._state.graph.acquaintances(one) for one in ends)
         free = [a for a in first if a in second and a not in taken and all(self._can_hear(one, a) for one in ends)]
         rng = rng_for(self._state.seed, "circle", line.step, *ends)
-        return sampled(rng, free, min(len(free), self._room - 2))
+        return draw_sample(rng, free, min(len(free), self._room - 2))
 
-    def _continued(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
+    def _continue_conversations(self, said: Sequence[MessageRow]) -> Iterable[Conversation]:
         answers = {(line.sender, line.recipient): line for line in said}
         for one in self._open:
             # Whoever spoke is answered first of all.
@@ -103,7 +109,7 @@ class Conversations:
                 or not self._can_hear(answer.sender, answer.recipient)
             ):
                 continue
-            self._effects.hear(answer)
+            self._effects.deliver_line(answer)
             ends = (answer.sender, answer.recipient)
             members = (m for m in one.members if m in ends or all(self._can_hear(end, m) for end in ends))
             yield Conversation(tuple(members), (*one.lines, answer))
@@ -149,7 +155,7 @@ class TurnWork:
 
     def __reduce__(self) -> tuple[Callable[..., "TurnWork"], tuple[Any, ...]]:
         made_of = (type(self._scenario), self._scenario.settings, self._emitted)
-        return _work, (*made_of, self._mind_name, self._played, self._built)
+        return _make_work, (*made_of, self._mind_name, self._played, self._built)
 
     async def __call__(self, item: Turn, model: PersonaModel) -> Decision:
         """Return what the agent decides.
@@ -185,7 +191,7 @@ class TurnWork:
             return Decision(None, Outcome.MODEL_ERROR, f"The mind failed with {type(error).__name__}: {error}.")
 
 
-def _work(scenario: type[Scenario], settings: Settings, emitted: Emitted, *more: Any) -> TurnWork:
+def _make_work(scenario: type[Scenario], settings: Settings, emitted: Emitted, *more: Any) -> TurnWork:
     return TurnWork(scenario(settings), emitted, None, *more)
 
 
@@ -258,7 +264,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._effects.intervene(lambda line: line == 1)
         #: What agents may do in each turn, so that nothing is drawn for it; None where the scenario offers by turn.
         offers_all = getattr(state.scenario.offer, "__func__", None) is Scenario.offer
-        self._offers_all = self._checked(state.scenario.actions) if offers_all else None
+        self._offers_all = self._check_offered(state.scenario.actions) if offers_all else None
         #: Turns that were applied before the last of them was decided.
         self._early = 0
         self._residents: Sequence[Resident] = ()
@@ -282,7 +288,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         with hook(state.scenario, "visits"):
             for visit in state.scenario.visits(context.view, rng_for(state.seed, "visits", self.number)):
                 self._effects.visit(visit)
-        self._residents = self._ordered(self._active() if state.times is None else state.times.begin())
+        self._residents = self._order_residents(self._choose_active() if state.times is None else state.times.begin())
         self.chunk = PAGE if self._is_paged() else None
 
     def begin(self, chunks: Chunks) -> None:
@@ -326,34 +332,34 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self, items: Sequence[Resident], executor: Executor, engine: Engine
     ) -> list[tuple[Turn, Decision] | None]:
         """Return each agent's turn and decision, or None for an agent that could do nothing."""
-        self._effects.add_failures(await self._remind(items))
+        self._effects.add_failures(await self._fetch_recall(items))
         context = self._context
         if context.is_rule and context.executor is None and context.archetypes is None:
-            taken = [self._ruled(resident) for resident in items]
+            taken = [self._decide_ruled(resident) for resident in items]
         else:
-            taken = await self._decided(items, executor, engine)
-        await self._embed([one for one in taken if one is not None])
+            taken = await self._decide_turns(items, executor, engine)
+        await self._embed_outputs([one for one in taken if one is not None])
         return taken
 
-    def _ruled(self, resident: Resident) -> tuple[Turn, Decision] | None:
+    def _decide_ruled(self, resident: Resident) -> tuple[Turn, Decision] | None:
         """Return the turn and the decision of an agent that decides by a rule. Nothing is awaited."""
-        turn = self._turn(resident)
+        turn = self._make_turn(resident)
         self._context.engine.progress.advanced()
         if turn is None:
             return None
         return turn, decide_by_rule(cast("Rule", self._context.mind), turn.observation, turn.offered, turn.seed)
 
-    async def _decided(
+    async def _decide_turns(
         self, items: Sequence[Resident], executor: Executor, engine: Engine
     ) -> list[tuple[Turn, Decision] | None]:
         turns: list[Turn | None] = []
         config = self._context.config
         built = {name: tool.code for name, tool in self._state.world.tools.items()} or None
         work = TurnWork(self._state.scenario, self._state.emitted, self._context.mind, config.mind, config.play, built)
-        observed, done = self._observed(items, turns), self._applied_early(items, turns)
+        observed, done = self._iter_turns(items, turns), self._applied_early(items, turns)
         if (archetypes := self._context.archetypes) is not None:
             decide = partial(worked, work, executor=executor, engine=engine)
-            made = await archetypes.decisions(self._state, list(observed), decide, self._context.recall)
+            made = await archetypes.decide_turns(self._state, list(observed), decide, self._context.recall)
         else:
             first = 0 if self._state.yields is None or engine.is_batched(self.name) else self._state.yields.tried_first
             made = await worked(work, islice(observed, first), executor, engine, done=done) if first else []
@@ -387,9 +393,9 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         If the step has no pages, return those of the whole step, with deliveries and measures.
         """
         if self.chunk is None:
-            self._end(self._effects.messages)
-            return self._changes()
-        changes = self._changes()
+            self._end_step(self._effects.messages)
+            return self._collect_changes()
+        changes = self._collect_changes()
         self._said += self._effects.messages
         self._effects = Effects(self._state, self._context.view, model=self._context.engine.model.name)
         return changes
@@ -398,16 +404,16 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         """Return the changes from deliveries and measures after all pages are committed."""
         log, scenario = self._context.engine.log, self._state.scenario
         self._state.emitted.note_latest(partial(emitted_in, log, self.number, scenario))
-        self._end(self._said)
-        return self._changes()
+        self._end_step(self._said)
+        return self._collect_changes()
 
-    def _end(self, said: Sequence[rows.MessageRow]) -> None:
+    def _end_step(self, said: Sequence[rows.MessageRow]) -> None:
         self._effects.intervene(lambda line: line > self._line)
         self._effects.deliver(said)
         self._effects.settle()
         self._effects.measure()
 
-    def _changes(self) -> Changes:
+    def _collect_changes(self) -> Changes:
         effects, world = self._effects, self._state.world
         first = [] if self._is_begun else [world.model_dump(mode="json")]
         self._is_begun, turns, self._acting = True, len(self._acting), set()
@@ -421,7 +427,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             position=None if self.chunk is None else str(self._taken),
         )
 
-    def _active(self) -> Sequence[Resident]:
+    def _choose_active(self) -> Sequence[Resident]:
         state = self._state
         with hook(state.scenario, "active"):
             residents = list(state.scenario.active(self._context.view, rng_for(state.seed, "active", self.number)))
@@ -431,18 +437,18 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         blocked = state.world.blocked
         return [resident for resident in residents if resident.id not in blocked] if blocked else residents
 
-    def _ordered(self, residents: Sequence[Resident]) -> Sequence[Resident]:
+    def _order_residents(self, residents: Sequence[Resident]) -> Sequence[Resident]:
         """Return the agents that have a turn, in the order in which their decisions are applied."""
         if self._state.scenario.order == "fixed" or self._state.times is not None:
             return residents
         turns = Counter[str]()
 
-        def place(resident: Resident) -> int:
+        def draw_place(resident: Resident) -> int:
             # One draw each, so that who is missing leaves all others in the same order.
             turns[resident.id] += 1
             return derive_seed(self._state.seed, "order", self.number, f"{resident.id} {turns[resident.id]}")
 
-        return sorted(residents, key=place)
+        return sorted(residents, key=draw_place)
 
     def _is_paged(self) -> bool:
         """Return whether the step is committed in pages. Each page then depends only on earlier pages."""
@@ -454,7 +460,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         is_simple &= type(scenario).resolve is Scenario.resolve
         return is_alone and is_simple and len(self._residents) > PAGE
 
-    async def _remind(self, residents: Sequence[Resident]) -> list[job_rows.FailureRow]:
+    async def _fetch_recall(self, residents: Sequence[Resident]) -> list[job_rows.FailureRow]:
         """Fetch the vectors for recall by meaning, and return a row for each agent for which this failed."""
         recall, state = self._context.recall, self._state
         if recall is None:
@@ -466,7 +472,7 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
             seed=derive_seed(state.seed, "embedding", self.number) >> 32,
         )
 
-    async def _embed(self, taken: Sequence[tuple[Turn, Decision]]) -> None:
+    async def _embed_outputs(self, taken: Sequence[tuple[Turn, Decision]]) -> None:
         """Fetch the vectors of the decisions if outputs are compared by vectors."""
         recall = self._context.recall
         if recall is None or self._state.similar is None:
@@ -482,14 +488,14 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
         self._effects.vectors |= vectors
         self._effects.add_failures(lost)
 
-    def _observed(self, residents: Sequence[Resident], turns: list[Turn | None]) -> Iterator[Turn]:
+    def _iter_turns(self, residents: Sequence[Resident], turns: list[Turn | None]) -> Iterator[Turn]:
         """Yield the turns of agents that can do something, and add every turn, or None, to `turns`.
 
         All agents observe the same snapshot. Each observes only when it is asked, so that the first calls need not wait
         for all turns.
         """
         for resident in residents:
-            turn = self._turn(resident)
+            turn = self._make_turn(resident)
             turns.append(turn)
             if turn is None:
                 self._context.engine.progress.advanced()
@@ -517,31 +523,31 @@ class StepPhase(Phase[Resident, tuple[Turn, Decision] | None]):
 
         return apply
 
-    def _turn(self, resident: Resident) -> Turn | None:
+    def _make_turn(self, resident: Resident) -> Turn | None:
         """Return the agent's turn, or None if it can do nothing."""
         observation = observe(self._state, resident, self._context.recall, is_rule=self._context.is_rule)
         if self._conversations.round > 1:
             observation = observation.among_speakers()
-        offered = self._offer(resident, observation) if self._offers_all is None else self._offers_all
+        offered = self._offer_actions(resident, observation) if self._offers_all is None else self._offers_all
         if not observation.neighbours:  # each of them can be spoken to
             offered = possible_actions(offered, observation.addressees)
         if not offered and not (self._context.is_rule and self._offers_all == ()):
             return None
-        drawn = derive_seed(self._state.seed, *self._purpose("step", resident)) >> 32  # endpoints take 31 bits
+        drawn = derive_seed(self._state.seed, *self._draw_purpose("step", resident)) >> 32  # endpoints take 31 bits
         return Turn(observation, offered, self.number, resident.id, drawn)
 
-    def _offer(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
+    def _offer_actions(self, resident: Resident, observation: Observation) -> tuple[type[Action], ...]:
         scenario = self._state.scenario
         with hook(scenario, "offer"):
-            rng = rng_for(self._state.seed, *self._purpose("offer", resident))
-            return self._checked(scenario.offer(resident, observation, rng))
+            rng = rng_for(self._state.seed, *self._draw_purpose("offer", resident))
+            return self._check_offered(scenario.offer(resident, observation, rng))
 
-    def _purpose(self, what: str, resident: Resident) -> tuple[object, ...]:
+    def _draw_purpose(self, what: str, resident: Resident) -> tuple[object, ...]:
         """Return the purpose of a draw for this turn of the agent, of which a conversation brings several."""
         line = self._conversations.round
         return (what, self.number, resident.id) if line == 1 else (what, self.number, line, resident.id)
 
-    def _checked(self, actions: Iterable[type[Action]]) -> tuple[type[Action], ...]:
+    def _check_offered(self, actions: Iterable[type[Action]]) -> tuple[type[Action], ...]:
         offered = tuple(actions)
         if not frozenset(offered) <= self._state.declared_actions:
             check_actions(offered, where=f"`offer` of {type(self._state.scenario).__name__}")

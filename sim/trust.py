@@ -61,17 +61,19 @@ class _Claim:
         return blake2b(said, digest_size=20).hexdigest()
 
 
-def remember(run: JobRow, kinds: Collection[TrustedKind] | None = None) -> None:
+def remember_trust(run: JobRow, kinds: Collection[TrustedKind] | None = None) -> None:
     """Record that this machine's user made or named what a run uses, or only what is of these kinds.
 
     If nothing can be recorded, it must be named again.
     """
-    _note([claim.fingerprint(run.id) for claim in _claims(run) if kinds is None or claim.kind in kinds])
+    _add_fingerprints(
+        [claim.fingerprint(run.id) for claim in _list_claims(run) if kinds is None or claim.kind in kinds]
+    )
 
 
 def remember_script(run: str, script: Path) -> None:
     """Record that the user has named this script as that of a run."""
-    _note([_file("script", str(script)).fingerprint(run)])
+    _add_fingerprints([_file_claim("script", str(script)).fingerprint(run)])
 
 
 def note_trust(run: JobRow, *, repeats: JobRow | None, is_resumed: bool) -> None:
@@ -80,16 +82,16 @@ def note_trust(run: JobRow, *, repeats: JobRow | None, is_resumed: bool) -> None
     For a resumed run these are all but its script, and for a replay they are those known for the original run.
     """
     if repeats is not None:
-        inherit(repeats, run, ())
+        inherit_trust(repeats, run, ())
     else:
-        remember(run, kinds=RESUMED if is_resumed else None)
+        remember_trust(run, kinds=RESUMED if is_resumed else None)
 
 
-def inherit(parent: JobRow, run: JobRow, named: Collection[TrustedKind]) -> None:
+def inherit_trust(parent: JobRow, run: JobRow, named: Collection[TrustedKind]) -> None:
     """Record for a run made from `parent` what is known of that one, and what was named for this one."""
-    known = _known()
-    claims = _claims(run)
-    _note([c.fingerprint(run.id) for c in claims if c.kind in named or c.fingerprint(parent.id) in known])
+    known = _read_fingerprints()
+    claims = _list_claims(run)
+    _add_fingerprints([c.fingerprint(run.id) for c in claims if c.kind in named or c.fingerprint(parent.id) in known])
 
 
 def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
@@ -97,7 +99,7 @@ def check_script(path: Path, run: str, script: Path, *, command: str) -> None:
 
     `command` is the command that would run it, such as `resume`.
     """
-    if _file("script", str(script)).fingerprint(run) not in _known():
+    if _file_claim("script", str(script)).fingerprint(run) not in _read_fingerprints():
         again = join(["populace", *command.split(), str(path), "--script", str(script)])
         raise SetupError(
             f"{str(path)!r} was not made here by you, and would run the script {str(script)!r}; if you have read that "
@@ -132,23 +134,25 @@ def check_trusted(
 
     A run that `is_grown`, with its network drawn, does not read its sources again.
     """
-    known, given = _known(), {"script", *named, *(("source",) if is_grown else ())}
-    claims = [c for c in _claims(run) if c.kind not in given and c.fingerprint(run.id) not in known]
+    known, given = _read_fingerprints(), {"script", *named, *(("source",) if is_grown else ())}
+    claims = [c for c in _list_claims(run) if c.kind not in given and c.fingerprint(run.id) not in known]
     if not claims:
         return
     what = " and ".join(f"{_VERBS[claim.kind]} {claim.name!r}" for claim in claims)
-    raise SetupError(f"{str(path)!r} was not made here by you, and would {what}; {_way(path, run, claims, command)}.")
+    raise SetupError(
+        f"{str(path)!r} was not made here by you, and would {what}; {_describe_way(path, run, claims, command)}."
+    )
 
 
 def is_named(run: JobRow, kinds: Collection[TrustedKind]) -> bool:
     """Return whether this machine's user has named all that a run uses of these kinds."""
-    known = _known()
-    return all(claim.fingerprint(run.id) in known for claim in _claims(run) if claim.kind in kinds)
+    known = _read_fingerprints()
+    return all(claim.fingerprint(run.id) in known for claim in _list_claims(run) if claim.kind in kinds)
 
 
 def check_code(path: Path, run: JobRow) -> None:
     """Raise `SetupError` if a run would run code and was not made here."""
-    check_trusted(path, run, {claim.kind for claim in _claims(run) if claim.kind != "code"}, command="replay")
+    check_trusted(path, run, {claim.kind for claim in _list_claims(run) if claim.kind != "code"}, command="replay")
 
 
 _VERBS: dict[TrustedKind, str] = {
@@ -164,7 +168,7 @@ _VERBS: dict[TrustedKind, str] = {
 }
 
 
-def _way(path: Path, run: JobRow, claims: list[_Claim], command: str) -> str:
+def _describe_way(path: Path, run: JobRow, claims: list[_Claim], command: str) -> str:
     words, spec = ["populace", *command.split(), str(path)], orjson.loads(run.spec)
     if any(claim.kind == "code" for claim in claims):
         return "have such code written in a run of your own"
@@ -191,7 +195,7 @@ def _kind_of(role: str) -> TrustedKind:
     return "grader" if role.startswith("grader") else "solver"
 
 
-def _claims(run: JobRow) -> list[_Claim]:
+def _list_claims(run: JobRow) -> list[_Claim]:
     spec = orjson.loads(run.spec)
     claims = [_Claim("address", url, url) for url in (run.base_url or "").split()]
     if run.embedding_url:
@@ -201,33 +205,35 @@ def _claims(run: JobRow) -> list[_Claim]:
         if one["base_url"]:
             claims.append(_Claim(kind, " ".join(one["base_url"]), " ".join(one["base_url"])))
         elif one["model"].startswith("gguf:"):
-            claims.append(_file(kind, one["model"]))
-    claims += [_file("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")]
+            claims.append(_file_claim(kind, one["model"]))
+    claims += [
+        _file_claim("model", model) for model in (run.model, run.embedding_model or "") if model.startswith("gguf:")
+    ]
     if run.cache:
-        claims.append(_file("cache", run.cache))
+        claims.append(_file_claim("cache", run.cache))
     if script := spec.get("scenario_file"):
-        claims.append(_file("script", script))
+        claims.append(_file_claim("script", script))
     with suppress(ValueError, SetupError):  # what cannot be read leads to nothing that is read
         growth = Growth.model_validate(spec.get("growth") or {})
         files = [growth.seeds, growth.hub]
-        claims += [_file("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
+        claims += [_file_claim("source", name) for name in (*growth.sources, *(str(f) for f in files if f is not None))]
     with suppress(SetupError):
         network = parse_network(spec.get("network", GROWN)).file
-        claims += [] if network is None else [_file("source", str(network))]
+        claims += [] if network is None else [_file_claim("source", str(network))]
     settings = spec.get("settings") or {}
     if settings.get("execute"):
         claims.append(_Claim("code", "the code in its answers", "execute"))
     for given in (settings.get(name) for name in FILE_SETTINGS):
-        claims += [_file("file", name) for name in (given if isinstance(given, list) else [given]) if name]
+        claims += [_file_claim("file", name) for name in (given if isinstance(given, list) else [given]) if name]
     return claims
 
 
-def _file(kind: TrustedKind, name: str) -> _Claim:
+def _file_claim(kind: TrustedKind, name: str) -> _Claim:
     prefix = "gguf:" if name.startswith("gguf:") and kind in ("model", "solver", "grader") else ""
     return _Claim(kind, name, prefix + os.path.realpath(Path(name.removeprefix(prefix)).expanduser()))
 
 
-def _place() -> Path | None:
+def _fingerprint_file() -> Path | None:
     """Return the file of fingerprints, or None if the user has no home folder."""
     try:
         folder = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -236,17 +242,17 @@ def _place() -> Path | None:
     return Path(folder) / "populace" / "made-here"
 
 
-def _known() -> frozenset[str]:
-    place = _place()
+def _read_fingerprints() -> frozenset[str]:
+    place = _fingerprint_file()
     try:
         return frozenset(place.read_text(encoding="ascii", errors="replace").split()) if place else frozenset()
     except OSError:
         return frozenset()
 
 
-def _note(fingerprints: list[str]) -> None:
-    place = _place()
-    fresh = set(fingerprints) - _known()
+def _add_fingerprints(fingerprints: list[str]) -> None:
+    place = _fingerprint_file()
+    fresh = set(fingerprints) - _read_fingerprints()
     if place is None or not fresh:
         return
     with suppress(OSError):

@@ -24,7 +24,7 @@ from populace.core.model import AnswerSchema
 from populace.core.prompt import RenderedPrompt
 from populace.personas.persona import RelationKind
 from populace.personas.profiles.biography import _AnsweredElite
-from populace.personas.profiles.biography import _form as biography_schema
+from populace.personas.profiles.biography import _make_form as biography_schema
 from populace.personas.profiles.profile import profile_schema
 from populace.personas.text_to_persona import _FORMS
 from populace.personas.text_to_persona import _json_schema as people_schema

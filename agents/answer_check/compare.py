@@ -60,7 +60,7 @@ _NOTHING = frozenset(WORDS["nothing"])
 def compare_answers(one: str, other: str, formulas: CompareFormulas) -> SameAnswer:
     """Tell whether two answers to one problem are the same. `formulas` decides if they are formulas."""
     if max(len(one), len(other)) > _LONGEST_TEXT:
-        return _said(_folded(one) == _folded(other))
+        return _as_verdict(_fold_text(one) == _fold_text(other))
     return _AnswerComparison(formulas).compare(clean_answer(one), clean_answer(other))
 
 
@@ -74,13 +74,19 @@ class _AnswerComparison:
     def compare(self, one: str, other: str) -> SameAnswer:
         if not one or not other or self._depth > _DEEPEST:
             return SameAnswer.NO
-        if _folded(one) == _folded(other) and not _differs_in_case(one, other):
+        if _fold_text(one) == _fold_text(other) and not _differs_in_case(one, other):
             return SameAnswer.YES
         # The mark of an approximation says something of a number alone.
         one, other = (text if read_quantity(text) else text.removeprefix("≈ ") for text in (one, other))
         self._depth += 1
         try:
-            for rule in (self._choices, self._quantities, self._words, self._named, self._elements):
+            for rule in (
+                self._compare_choices,
+                self._compare_quantities,
+                self._compare_words,
+                self._compare_named,
+                self._compare_elements,
+            ):
                 if (verdict := rule(one, other)) is not None:
                     return verdict
         finally:
@@ -91,27 +97,27 @@ class _AnswerComparison:
         tolerance = sum(quantity.tolerance() for quantity in quantities if quantity) if None in quantities else 0
         return self._formulas(_as_latex(one, other), _as_latex(other, one), Fraction(tolerance))
 
-    def _choices(self, one: str, other: str) -> SameAnswer | None:
+    def _compare_choices(self, one: str, other: str) -> SameAnswer | None:
         """Compare a letter with a letter, a letter with a letter and its content, or the content alone."""
         if any(len(_LABEL.findall(text)) > 1 for text in (one, other)):
             return None
-        letters = [_letter(_LETTER.fullmatch(text)) for text in (one, other)]
+        letters = [_read_letter(_LETTER.fullmatch(text)) for text in (one, other)]
         withs = [_LETTER_WITH.fullmatch(text) for text in (one, other)]
-        named = [letter or _letter(full) for letter, full in zip(letters, withs, strict=True)]
+        named = [letter or _read_letter(full) for letter, full in zip(letters, withs, strict=True)]
         if all(named):
-            return _said(named[0] == named[1])
+            return _as_verdict(named[0] == named[1])
         for full, content in zip(withs, (other, one), strict=True):
             if full:
                 return self.compare(full[3].strip(), content)
         return None
 
-    def _quantities(self, one: str, other: str) -> SameAnswer | None:
+    def _compare_quantities(self, one: str, other: str) -> SameAnswer | None:
         times = read_time(one), read_time(other)
         if times[0] and times[1] and (times[0].is_certain or times[1].is_certain):
-            return _said(times[0].seconds == times[1].seconds)
+            return _as_verdict(times[0].seconds == times[1].seconds)
         first, second = read_quantity(one), read_quantity(other)
         if first and second:
-            return _said(same_quantity(first, second))
+            return _as_verdict(same_quantity(first, second))
         if first or second:
             plain = [text if quantity else _without_unit(text) for text, quantity in ((one, first), (other, second))]
             if plain != [one, other]:
@@ -125,25 +131,25 @@ class _AnswerComparison:
             return self.compare(*plain)
         return None
 
-    def _words(self, one: str, other: str) -> SameAnswer | None:
+    def _compare_words(self, one: str, other: str) -> SameAnswer | None:
         heads = _without_reasons(one, other)
         if heads != (one, other):
             return self.compare(*heads)
         low, high = one.casefold(), other.casefold()
         if low in _TRUTH and high in _TRUTH:
-            return _said(_TRUTH[low] == _TRUTH[high])
+            return _as_verdict(_TRUTH[low] == _TRUTH[high])
         if low in _NOTHING or high in _NOTHING:
-            return _said(low in _NOTHING and high in _NOTHING)
+            return _as_verdict(low in _NOTHING and high in _NOTHING)
         return None
 
-    def _named(self, one: str, other: str) -> SameAnswer | None:
+    def _compare_named(self, one: str, other: str) -> SameAnswer | None:
         """Compare without a leading `x =`.
 
         This applies if only one answer has it, both have the same, or one of them names a function.
         """
         first, second = _NAMED.fullmatch(one), _NAMED.fullmatch(other)
         if first and second:
-            names = [_folded(found["name"]) for found in (first, second)]
+            names = [_fold_text(found["name"]) for found in (first, second)]
             if names[0] != names[1] and "(" not in names[0] + names[1]:
                 return SameAnswer.NO
             return self.compare(first["value"].strip(), second["value"].strip())
@@ -153,7 +159,7 @@ class _AnswerComparison:
             return self.compare(one, second["value"].strip())
         return None
 
-    def _elements(self, one: str, other: str) -> SameAnswer | None:
+    def _compare_elements(self, one: str, other: str) -> SameAnswer | None:
         """Compare tuples and intervals by their elements in order.
 
         Compare sets and lists of solutions in any order, and prose by words.
@@ -163,7 +169,7 @@ class _AnswerComparison:
         ]
         if conditions != [one, other]:
             return self.compare(*conditions)
-        first, second = _parts(one), _parts(other)
+        first, second = _split_parts(one), _split_parts(other)
         if first and second:
             (form, left), (kind, right) = first, second
             forms = {form, kind}
@@ -177,11 +183,11 @@ class _AnswerComparison:
         if (first or second) and not _RELATION.search(one + other):
             return SameAnswer.NO
         if _is_prose(one) or _is_prose(other):
-            return _said(_loose(one) == _loose(other) and bool(_loose(one)))
+            return _as_verdict(_loose_words(one) == _loose_words(other) and bool(_loose_words(one)))
         return None
 
     def _in_order(self, left: list[str], right: list[str]) -> SameAnswer:
-        return _all(self.compare(a, b) for a, b in zip(left, right, strict=True))
+        return _join_verdicts(self.compare(a, b) for a, b in zip(left, right, strict=True))
 
     def _in_any_order(self, left: list[str], right: list[str]) -> SameAnswer:
         rest, is_doubtful = list(right), False
@@ -196,11 +202,11 @@ class _AnswerComparison:
         return SameAnswer.UNDECIDED if is_doubtful else SameAnswer.YES
 
 
-def _said(is_same: bool) -> SameAnswer:
+def _as_verdict(is_same: bool) -> SameAnswer:
     return SameAnswer.YES if is_same else SameAnswer.NO
 
 
-def _all(verdicts: Iterable[SameAnswer]) -> SameAnswer:
+def _join_verdicts(verdicts: Iterable[SameAnswer]) -> SameAnswer:
     together = SameAnswer.YES
     for verdict in verdicts:
         if verdict is SameAnswer.NO:
@@ -209,7 +215,7 @@ def _all(verdicts: Iterable[SameAnswer]) -> SameAnswer:
     return together
 
 
-def _folded(text: str) -> str:
+def _fold_text(text: str) -> str:
     return re.sub(r"\s+", "", text.casefold())
 
 
@@ -219,11 +225,11 @@ def _differs_in_case(one: str, other: str) -> bool:
     return len({(q.unit, q.factor) for q in quantities if q}) > 1
 
 
-def _letter(found: re.Match[str] | None) -> str:
+def _read_letter(found: re.Match[str] | None) -> str:
     return (found[1] or found[2]).upper() if found else ""
 
 
-def _parts(text: str) -> tuple[str, list[str]] | None:
+def _split_parts(text: str) -> tuple[str, list[str]] | None:
     """Return the form of a tuple, interval, set or list and its elements. Return None for text with only one part."""
     if len(labels := list(_LABEL.finditer(text))) > 1 and labels[0].start() == 0:
         stops = [*(label.start() for label in labels[1:]), len(text)]
@@ -238,9 +244,9 @@ def _parts(text: str) -> tuple[str, list[str]] | None:
         return "list", [text.replace("\\pm", "+"), text.replace("\\pm", "-")]
     ends = text[:1] + text[-1:]
     if ends in ("()", "[]", "(]", "[)", "{}") and _is_one_pair(text):
-        inside = _split(text[1:-1], is_inside=True)
+        inside = _split_text(text[1:-1], is_inside=True)
         return (ends, inside) if len(inside) > 1 or ends == "{}" else None
-    elements = _split(text)
+    elements = _split_text(text)
     return ("list", elements) if 1 < len(elements) <= _MOST_ELEMENTS else None
 
 
@@ -254,7 +260,7 @@ def _is_one_pair(text: str) -> bool:
     return False
 
 
-def _split(text: str, *, is_inside: bool = False) -> list[str]:
+def _split_text(text: str, *, is_inside: bool = False) -> list[str]:
     """Split the text at separators outside brackets. The comma of `1,234` separates only within a bracket."""
     kept = [] if is_inside else [found.span() for found in _THOUSANDS.finditer(text)]
     parts, begun, position = [], 0, 0
@@ -285,13 +291,13 @@ def _without_reasons(one: str, other: str) -> tuple[str, str]:
 
     What follows a colon is dropped only if the other answer has nothing like it.
     """
-    texts = [_head(_BECAUSE, text) for text in (one, other)]
-    heads = [_head(_MEANING, text) for text in texts]
+    texts = [_read_head(_BECAUSE, text) for text in (one, other)]
+    heads = [_read_head(_MEANING, text) for text in texts]
     changed = [head != text for head, text in zip(heads, texts, strict=True)]
     return (heads[0], heads[1]) if sum(changed) == 1 else (texts[0], texts[1])
 
 
-def _head(pattern: re.Pattern[str], text: str) -> str:
+def _read_head(pattern: re.Pattern[str], text: str) -> str:
     found = pattern.fullmatch(text)
     return found["answer"].strip() if found and len(_WORDS.findall(found["reason"])) > 2 else text
 
@@ -308,7 +314,7 @@ def _is_product(word: str) -> bool:
     return len(word) <= 3 and word.islower() and word not in _LOOSE
 
 
-def _loose(text: str) -> list[str]:
+def _loose_words(text: str) -> list[str]:
     words = [word.casefold() for word in _WORDS.findall(text)]
     return [word for word in words if word not in _LOOSE] or words
 

@@ -84,7 +84,7 @@ class AnswerChecker:
         """End the process. The next comparison starts another one."""
         atexit.unregister(self.close)
         with self._lock:
-            self._end()
+            self._end_process()
 
     def _compare_formulas(self, one: str, other: str, tolerance: Fraction) -> SameAnswer:
         key = (min(one, other), max(one, other), tolerance)
@@ -93,26 +93,26 @@ class AnswerChecker:
                 return known
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            verdict = self._known[key] = self._asked(key)
+            verdict = self._known[key] = self._ask_process(key)
             return verdict
 
-    def _asked(self, pair: tuple[str, str, Fraction]) -> SameAnswer:
-        process = self._process or self._start()
+    def _ask_process(self, pair: tuple[str, str, Fraction]) -> SameAnswer:
+        process = self._process or self._start_process()
         if process.stdin is None:
             raise RuntimeError("the process has no input")
         try:
             process.stdin.write(orjson.dumps((pair[0], pair[1], str(pair[2]))) + b"\n")
             process.stdin.flush()
         except BrokenPipeError:
-            self._end()
+            self._end_process()
             return SameAnswer.UNDECIDED
-        line = _line(process, _WALL_SECONDS if _BOUNDS_CPU else _CPU_SECONDS)
+        line = _read_line(process, _WALL_SECONDS if _BOUNDS_CPU else _CPU_SECONDS)
         if not line:
-            self._end()
+            self._end_process()
             return SameAnswer.UNDECIDED
         return SameAnswer(line.decode().strip())
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start_process(self) -> subprocess.Popen[bytes]:
         process = self._process = subprocess.Popen(  # noqa: S603 - our own code, with no text of others
             [sys.executable, "-P", "-c", _SERVE],
             stdin=subprocess.PIPE,
@@ -121,14 +121,14 @@ class AnswerChecker:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             start_new_session=True,  # Ctrl-C is for the parent, which closes it
         )
-        if _line(process, _START_SECONDS) != b"ready\n":
-            self._end()
+        if _read_line(process, _START_SECONDS) != b"ready\n":
+            self._end_process()
             raise SetupError(
                 "math-verify cannot be loaded; install it anew: `pip install --force-reinstall math-verify`."
             )
         return process
 
-    def _end(self) -> None:
+    def _end_process(self) -> None:
         process, self._process = self._process, None
         if process is None:
             return
@@ -140,7 +140,7 @@ class AnswerChecker:
                     pipe.close()
 
 
-def _line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+def _read_line(process: subprocess.Popen[bytes], seconds: float) -> bytes:
     """Read the next line that the process writes. Return empty bytes if it has ended or writes none in time."""
     if process.stdout is None:
         return b""
@@ -219,14 +219,14 @@ def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
         return one.shape == other.shape and all(_is_equal(a, b, tolerance) for a, b in elements)
     if all(isinstance(side, Expr) and not side.is_Matrix for side in (one, other)):
         one, other = one.doit(), other.doit()
-        if (found := _differs(one, other, Rational(tolerance))) is not None:
+        if (found := _differ_in_value(one, other, Rational(tolerance))) is not None:
             return not found
     if isinstance(one, Eq) and isinstance(other, Eq):
         left, right = one.lhs - one.rhs, other.lhs - other.rhs
         if any(apart.is_Rational and apart for apart in (left - right, left + right)):
             return False  # they differ by a constant, which math-verify takes for 0 beside a large number
     # Its numbers are rounded to as many digits: by default six, so that 1e-10 and 3e-10 are the same.
-    digits = _digits(one, other)
+    digits = _needed_digits(one, other)
     exact = {"float_rounding": digits, "numeric_precision": digits}
     return any(
         verify(gold, answer, **exact, allow_set_relation_comp=True, timeout_seconds=None)
@@ -234,7 +234,7 @@ def _is_equal(one: Any, other: Any, tolerance: str) -> bool:
     )
 
 
-def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
+def _differ_in_value(one: Any, other: Any, tolerance: Any) -> bool | None:
     """Return whether two expressions differ in value, at some point if they have letters.
 
     Return None if they have no values. Values are computed until their difference is certain to 20 digits, or until
@@ -247,7 +247,7 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
         return bool(abs(difference) > tolerance)
     if difference.is_zero:
         return False
-    digits = _digits(one, other)
+    digits = _needed_digits(one, other)
     letters = sorted(difference.free_symbols, key=str)
     for point in _POINTS if letters else _POINTS[:1]:
         # Different letters have different values.
@@ -265,7 +265,7 @@ def _differs(one: Any, other: Any, tolerance: Any) -> bool | None:
     return False
 
 
-def _digits(one: Any, other: Any) -> int:
+def _needed_digits(one: Any, other: Any) -> int:
     """Return the number of digits that tell two expressions apart.
 
     Raises `OverflowError` if there are too many to compute.

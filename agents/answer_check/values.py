@@ -121,7 +121,7 @@ _FUNCTIONS = frozenset({"sin", "cos", "tan", "log", "exp", "sqrt", "sec", "csc",
 _PLURAL = re.compile(r"(?:(?<=[sxz])|(?<=[cs]h))es$|(?<=[^su])s$")
 
 
-def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
+def _parse_unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
     """Return the powers of base units and their factor, or None if the text is not a unit.
 
     For things that are counted, return their words, of power 0.
@@ -138,7 +138,7 @@ def _unit(text: str) -> tuple[tuple[tuple[str, int], ...], Fraction] | None:
         if found is None or one is None:
             is_counted = _COUNTED.fullmatch(text) and not _FUNCTIONS.intersection(text.lower().split())
             words = re.split("[ -]", text.lower()) if text.isascii() else text
-            return (tuple((_singular(word), 0) for word in words), Fraction(1)) if is_counted else None
+            return (tuple((_singular_form(word), 0) for word in words), Fraction(1)) if is_counted else None
         power = _POWERS.get(found[1] or found[4] or "", int(found[3] or 1)) * (-1 if place else 1)
         base, _, own = one[1].partition("^")
         powers[base] = powers.get(base, 0) + power * int(own or 1)
@@ -151,14 +151,14 @@ def _named_unit(name: str) -> tuple[Fraction, str] | None:
     return next((one for one in map(_UNITS.get, names) if one), None) or _FOLDED.get(names[2]) or _FOLDED.get(names[3])
 
 
-def _singular(word: str) -> str:
+def _singular_form(word: str) -> str:
     """Return the form that the singular and the plural of a word share."""
     return re.sub(r"(?:ie|y)$", "i", re.sub(r"ve$", "f", _PLURAL.sub("", WORDS["irregular_plurals"].get(word, word))))
 
 
 def is_unit(text: str) -> bool:
     """Return whether the text is a unit of measure, or the word `units`."""
-    found = _unit(text)
+    found = _parse_unit(text)
     return found is not None and bool(found[0]) and not _is_counted(found[0])
 
 
@@ -241,21 +241,21 @@ def read_quantity(text: str) -> Quantity | None:
     found = _SIGNED.fullmatch(text)
     if found is None:
         return _in_words(text)
-    number, places, digits, rest = _number(found)
+    number, places, digits, rest = _parse_number(found)
     # A single letter right behind a number belongs to a formula.
-    unit = None if re.match(r"[A-Za-z](?![A-Za-z])", rest) else _unit(rest)
+    unit = None if re.match(r"[A-Za-z](?![A-Za-z])", rest) else _parse_unit(rest)
     if number is None or unit is None:
         return None
     if found["money"]:
         if unit[0] and not _is_counted(unit[0]):
             return None
-        unit = _unit(found["money"].strip()) or unit
+        unit = _parse_unit(found["money"].strip()) or unit
     negative = bool(found["sign"] == "-") != bool(found["sign2"])
     has_point = (found["decimal"] or "").count(".") == 1
     return Quantity(-number if negative else number, *unit, places, digits, has_point)
 
 
-def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str]:
+def _parse_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str]:
     """Return the number, its decimal places and digits, and the unit that is written behind it."""
     number, places, digits = _plain_number(found)
     rest = found["unit"].strip()
@@ -268,10 +268,10 @@ def _number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int, str
 
 def _plain_number(found: re.Match[str]) -> tuple[Fraction | None, int | None, int]:
     if found["whole"] is not None:
-        part = _fraction(found["part"])
+        part = _parse_fraction(found["part"])
         return (None if part is None else int(found["whole"]) + part), None, 0
     if found["fraction"] is not None:
-        return _fraction(found["fraction"]), None, 0
+        return _parse_fraction(found["fraction"]), None, 0
     if found["repeated"] is not None:
         fixed, once, repeated = found["fixed"] or "0", found["once"], found["repeated"]
         share = Fraction(int(repeated), 10 ** len(once) * (10 ** len(repeated) - 1))
@@ -294,7 +294,7 @@ def _in_base(digits: str, base: str) -> Quantity | None:
         return None
 
 
-def _fraction(text: str) -> Fraction | None:
+def _parse_fraction(text: str) -> Fraction | None:
     text = re.sub(r"\\frac\s*(\d)\s*(\d)$", r"\1/\2", text)
     over, under, *_ = [*re.findall(r"-?\d+", text), "0", "0"]
     return Fraction(int(over), int(under)) if int(under) else None
@@ -320,7 +320,7 @@ def _in_words(text: str) -> Quantity | None:
     rest = words[used:]
     if rest and (share := _SHARES.get(rest[0].removesuffix("s"))):
         return Quantity(sign * (total + current) * share) if len(rest) == 1 else None
-    unit = _unit(" ".join(rest))
+    unit = _parse_unit(" ".join(rest))
     return None if unit is None else Quantity(Fraction(sign * (total + current)), *unit)
 
 
@@ -338,7 +338,7 @@ def _in_chinese(text: str) -> Quantity | None:
         else:
             total += (section + digit) * _CHINESE_SCALES[sign]
             section = digit = 0
-    unit = _unit(text[match.end() :])
+    unit = _parse_unit(text[match.end() :])
     number = Fraction(total + section + digit)
     return None if unit is None else Quantity(-number if match[1] else number, *unit)
 
@@ -353,12 +353,12 @@ def same_quantity(one: Quantity, other: Quantity) -> bool:
     """
     if one.is_percent != other.is_percent and not (one.unit and other.unit):
         percent, plain = (one, other) if one.is_percent else (other, one)
-        return _close(percent, plain, Fraction(1)) or _close(percent, plain, Fraction(100))
+        return _is_close(percent, plain, Fraction(1)) or _is_close(percent, plain, Fraction(100))
     first, second = (q.unit if q.unit and q.unit[0][0] not in ("ratio", "unit") else () for q in (one, other))
     if not (first and second):
-        return _close(one, other, Fraction(1))
+        return _is_close(one, other, Fraction(1))
     is_same_unit = _is_within(first, second) or _is_within(second, first)
-    return is_same_unit and _close(one, other, other.factor / one.factor)
+    return is_same_unit and _is_close(one, other, other.factor / one.factor)
 
 
 def _is_within(few: tuple[tuple[str, int], ...], many: tuple[tuple[str, int], ...]) -> bool:
@@ -369,7 +369,7 @@ def _is_within(few: tuple[tuple[str, int], ...], many: tuple[tuple[str, int], ..
     return few == many[-len(few) :] or (few == many[: len(few)] and {word for word, _ in behind} <= _PREPOSITIONS)
 
 
-def _close(one: Quantity, other: Quantity, times: Fraction) -> bool:
+def _is_close(one: Quantity, other: Quantity, times: Fraction) -> bool:
     """Return whether `other` multiplied by `times` equals `one`, or one of them approximates the other."""
     error = abs(one.number - other.number * times)
     return error <= max(one.tolerance(other, times), other.tolerance(one, 1 / times) * times)
@@ -433,7 +433,9 @@ def stated_answer(solution: str) -> str | None:
         return boxed
     if "\\boxed{" in text:
         return None
-    named = (_ended(one["answer"] or one["chinese"] or one["hashes"]) for one in reversed(list(_NAMED.finditer(text))))
+    named = (
+        _cut_answer(one["answer"] or one["chinese"] or one["hashes"]) for one in reversed(list(_NAMED.finditer(text)))
+    )
     return next((answer for answer in named if answer), None)
 
 
@@ -477,7 +479,7 @@ def _behind_brace(text: str, at: int) -> int | None:
     return None
 
 
-def _ended(answer: str) -> str:
+def _cut_answer(answer: str) -> str:
     """Cut what is named as the answer at the end of its sentence."""
     answer = answer.strip(" *")
     formula = _FORMULA.match(answer)
@@ -514,7 +516,7 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _FORMS = (
     (re.compile(r"^(?:the\s+)?(?:final |correct |right )?answer\s+is\s*:?\s+", re.IGNORECASE), ""),
     (re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+"), lambda found: f"^{{{found[0].translate(_SUPERSCRIPTS)}}}"),
-    (re.compile(r"[^\x00-\x7f]"), lambda found: _digit(found[0])),
+    (re.compile(r"[^\x00-\x7f]"), lambda found: _ascii_digit(found[0])),
     (re.compile(r"\\overline\s*\{\s*([A-Z]{2,})\s*\}"), r"\1"),
     (re.compile(r"\{\s*([^{}\\]+?)\s*\\choose\s+([^{}\\]+?)\s*\}"), r"\\binom{\1}{\2}"),
     (
@@ -529,7 +531,7 @@ _FORMS = (
 )
 
 
-def _digit(sign: str) -> str:
+def _ascii_digit(sign: str) -> str:
     """Return the ASCII digit or letter that a digit of any script, or a full-width sign, stands for."""
     if sign.isdecimal():
         return str(unicodedata.decimal(sign))

@@ -88,12 +88,12 @@ def read_line(line: bytes, *, key: str = "") -> ResultLine | None:
     if not isinstance(name, str):
         return None
     try:
-        return ResultLine(name, _answer(said, key))
+        return ResultLine(name, _read_answer(said, key))
     except RequestError as fault:
         return ResultLine(name, fault)
 
 
-def _answer(said: dict[str, Any], key: str) -> dict[str, Any] | None:
+def _read_answer(said: dict[str, Any], key: str) -> dict[str, Any] | None:
     response, error = said.get("response"), said.get("error")
     code = error.get("code") if isinstance(error, dict) else None
     if isinstance(code, str) and code in _UNDONE:
@@ -144,7 +144,7 @@ class BatchState(BaseModel):
         """Whether nothing more will come of it."""
         return self.status in _ENDED
 
-    def failure(self, *, key: str = "") -> RequestError:
+    def describe_failure(self, *, key: str = "") -> RequestError:
         """Return the reason why a batch with the status `failed` was not begun, in the server's own words."""
         data = self.errors.get("data") if isinstance(self.errors, dict) else None
         listed = [error for error in data if isinstance(error, dict)] if isinstance(data, list) else []
@@ -201,7 +201,7 @@ class BatchClient:
         form.add_field("purpose", "batch")
         form.add_field("file", BytesIO(b"".join(lines)), filename="batch.jsonl", content_type="application/jsonl")
         try:
-            name = (await self._request("POST", "files", data=form)).get("id")
+            name = (await self._send_request("POST", "files", data=form)).get("id")
         except RequestError as fault:
             if fault.outcome is Outcome.NOT_FOUND:
                 raise RequestError(fault.outcome, f"{_no_files()} {fault.detail}", status=fault.status) from fault
@@ -218,11 +218,11 @@ class BatchClient:
             "completion_window": _WINDOW,
             "metadata": dict(metadata),
         }
-        return _state(await self._request("POST", "batches", json=asked))
+        return _parse_state(await self._send_request("POST", "batches", json=asked))
 
     async def state(self, batch_id: str) -> BatchState:
         """Return the state of a batch."""
-        return _state(await self._request("GET", f"batches/{batch_id}"))
+        return _parse_state(await self._send_request("GET", f"batches/{batch_id}"))
 
     async def find(self, file_id: str, metadata: Mapping[str, str], since: float) -> BatchState | None:
         """Find the batch over this file with this metadata, made after `since` (Unix time).
@@ -231,10 +231,10 @@ class BatchClient:
         """
         after: dict[str, str] = {}
         for _ in range(_PAGES):
-            page = await self._request("GET", "batches", params={"limit": str(_PAGE), **after})
+            page = await self._send_request("GET", "batches", params={"limit": str(_PAGE), **after})
             data = page.get("data")
-            states = [_state(said) for said in data if isinstance(said, dict)] if isinstance(data, list) else []
-            found = next((state for state in states if _matches(state, file_id, metadata)), None)
+            states = [_parse_state(said) for said in data if isinstance(said, dict)] if isinstance(data, list) else []
+            found = next((state for state in states if _is_match(state, file_id, metadata)), None)
             if found is not None:
                 return found
             # The newest come first.
@@ -263,13 +263,13 @@ class BatchClient:
         """Close the connections. The next call opens new ones."""
         await self._connection.aclose()
 
-    async def _request(
+    async def _send_request(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, **content: Any
     ) -> dict[str, Any]:
         return (await self._connection.exchange(method, path, params=params, **content)).reply
 
 
-def _matches(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:
+def _is_match(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bool:
     # Not every server keeps the metadata, and some give equal files one id.
     kept = state.metadata or {}
     if any(name in kept for name in metadata):
@@ -277,7 +277,7 @@ def _matches(state: BatchState, file_id: str, metadata: Mapping[str, str]) -> bo
     return state.input_file_id == file_id
 
 
-def _state(said: dict[str, Any]) -> BatchState:
+def _parse_state(said: dict[str, Any]) -> BatchState:
     try:
         return BatchState.model_validate(said)
     except ValidationError as error:

@@ -85,7 +85,7 @@ class BatchBuffer:
         if len(self.items) >= self._most:
             self.flush()
         elif self._timer is None:
-            self._timer = loop.call_later(self._quiet, self._ring)
+            self._timer = loop.call_later(self._quiet, self._ring_timer)
 
     def flush(self) -> None:
         """Send all items that are in the buffer."""
@@ -101,13 +101,13 @@ class BatchBuffer:
         items, self.items = self.items, []
         return items
 
-    def _ring(self) -> None:
+    def _ring_timer(self) -> None:
         # One timer that looks when the last one came, and not one more for each of 50,000.
         loop = asyncio.get_running_loop()
         self._timer = None
         left = self._came + self._quiet - loop.time()
         if left > 0:
-            self._timer = loop.call_later(left, self._ring)
+            self._timer = loop.call_later(left, self._ring_timer)
         else:
             self.flush()
 
@@ -116,21 +116,21 @@ class BatchBuffer:
 _SPARE_LINES = 1000
 
 
-async def fetch(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
+async def fetch_lines(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> None:
     """Give each item what a file of results holds for it, as soon as its line arrives.
 
     `names` are the custom ids of the whole batch. Those whose answer was already taken no longer have an item.
     """
 
     async def read() -> bool:
-        return await _read(endpoint, file_id, names, items)
+        return await _read_file(endpoint, file_id, names, items)
 
     if await endpoint.again(read):
         # What is cut is paid for all the same, and it may have been the way here that cut it.
         await endpoint.again(read)
 
 
-async def _read(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> bool:
+async def _read_file(endpoint: BatchEndpoint, file_id: str, names: Set[str], items: Mapping[str, BatchItem]) -> bool:
     """Return whether a line was cut. A line that is too long, of another batch or a second one is passed over."""
     is_cut, seen = False, set[str]()
     async with aclosing(endpoint.client.lines(file_id)) as lines:
@@ -186,13 +186,13 @@ class BatchJob:
         Raises the `RequestError` for which the batch failed or could not be made. Raises it also if the batch could
         not be followed any further; its status is empty then.
         """
-        state = await self._made()
+        state = await self._make_batch()
         if state is None:
             self.status = _NEVER_MADE
         elif not await self._has_ended(state.id):
             self.status = _FORGOTTEN
         else:
-            await self._fetch()
+            await self._fetch_results()
 
     def rest(self) -> list[BatchItem]:
         """Return the items without an answer."""
@@ -214,15 +214,15 @@ class BatchJob:
         if self.status and not self.items:
             self.claimed.set()
 
-    async def _made(self) -> BatchState | None:
+    async def _make_batch(self) -> BatchState | None:
         """Send the batch, or find it at the server. Return None if an earlier session never made it."""
         if self.batch is None:
-            batch = await self._announced()
-            state = await self._created(batch)
+            batch = await self._announce_batch()
+            state = await self._create_batch(batch)
         elif self.batch.batch_id is not None:
             return BatchState(id=self.batch.batch_id, status="unknown")
         else:
-            batch, found = self.batch, await self._listed(self.batch)
+            batch, found = self.batch, await self._find_listed(self.batch)
             if found is None:
                 return None
             state = found
@@ -230,7 +230,7 @@ class BatchJob:
         await self._endpoint.journal.opened(self.batch)
         return state
 
-    async def _announced(self) -> OpenBatch:
+    async def _announce_batch(self) -> OpenBatch:
         endpoint = self._endpoint
         async with endpoint.upload:
             file_id = await endpoint.again(lambda: endpoint.client.upload([p.line for p in self.items.values()]))
@@ -240,7 +240,7 @@ class BatchJob:
         self.batch = batch
         return batch
 
-    async def _created(self, batch: OpenBatch) -> BatchState:
+    async def _create_batch(self, batch: OpenBatch) -> BatchState:
         endpoint, failed, is_certain = self._endpoint, 0, True
         while True:
             try:
@@ -250,13 +250,13 @@ class BatchJob:
                 # After any other refusal there may be a batch all the same.
                 is_certain &= fault.status is not None and 400 <= fault.status < 500
                 may_repeat = await endpoint.may_repeat(fault, failed)
-                if not is_certain and (found := await self._listed(batch)) is not None:
+                if not is_certain and (found := await self._find_listed(batch)) is not None:
                     return found
                 if not may_repeat:
                     self.status = _REFUSED if is_certain else ""
                     raise
 
-    async def _listed(self, batch: OpenBatch) -> BatchState | None:
+    async def _find_listed(self, batch: OpenBatch) -> BatchState | None:
         """Find the batch if it was made although its id never reached us."""
         endpoint = self._endpoint
         found = await endpoint.again(lambda: endpoint.find_if_listed(batch))
@@ -291,13 +291,13 @@ class BatchJob:
         batch, endpoint = self.batch, self._endpoint
         return batch is not None and await endpoint.again(lambda: endpoint.find(batch)) is None
 
-    async def _fetch(self) -> None:
+    async def _fetch_results(self) -> None:
         state = self.state
         if state is None:
             return
         for file_id in (state.output_file_id, state.error_file_id):
             if file_id and self.rest():
-                await fetch(self._endpoint, file_id, self.names, self.items)
+                await fetch_lines(self._endpoint, file_id, self.names, self.items)
         self.status = state.status
         if state.status == "failed" and self.rest():
-            raise state.failure(key=self._endpoint.client.key)
+            raise state.describe_failure(key=self._endpoint.client.key)

@@ -65,7 +65,7 @@ class BatchQueue:
         self._rounds = rounds
         #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
-        self._buffer = BatchBuffer(self._send, quiet=quiet, most=self._limits.requests)
+        self._buffer = BatchBuffer(self._send_items, quiet=quiet, most=self._limits.requests)
         #: Items for which the endpoint's queue has no room until another batch has ended.
         self._postponed: list[BatchItem] = []
         self._jobs: dict[BatchJob, asyncio.Task[None]] = {}
@@ -91,13 +91,13 @@ class BatchQueue:
 
         The caller must record the answer before it awaits anything else. Only then does its batch count as read.
         """
-        self._resume()
+        self._resume_batches()
         name = custom_id(key)
-        item = self._items.get(name) or _item(name)
+        item = self._items.get(name) or _make_item(name)
         item.waiters += 1
         self._asking += 1
         try:
-            self._enqueue(item, payload)
+            self._enqueue_item(item, payload)
             # Shielded: another may wait for the same.
             answer = await asyncio.shield(item.answer)
         finally:
@@ -106,9 +106,9 @@ class BatchQueue:
             if not self._asking:
                 self._left.set()
         # Taken: the same request, should it come again, is sent again.
-        self._drop(item)
+        self._drop_item(item)
         # Called when the caller's step is over, and so after it has recorded the answer.
-        asyncio.get_running_loop().call_soon(self._claim, item)
+        asyncio.get_running_loop().call_soon(self._claim_item, item)
         if isinstance(answer, Exception):
             # One fault may end many requests: each raises it from its own place.
             raise answer.with_traceback(None)
@@ -116,19 +116,19 @@ class BatchQueue:
 
     def recalled(self, key: CallKey) -> None:
         """Record that an earlier session took the answer to this request. No batch needs to stay open for it."""
-        self._resume()
+        self._resume_batches()
         item = self._items.get(custom_id(key))
         if item is not None and not item.waiters:
-            self._drop(item)
-            self._claim(item)
+            self._drop_item(item)
+            self._claim_item(item)
 
     async def aclose(self) -> None:
         """Leave the queue. Open batches keep running at the server and stay in the journal for the next session."""
-        self._unsent()
+        self._take_unsent()
         # What has no answer yet stays under way; what was read to the end is closed.
         under_way = {job for job in self._jobs if job.rest()}
         ended = RequestError(Outcome.DROPPED, "The run ended before this request's batch did.")
-        self._end(ended, list(self._items.values()))
+        self._end_items(ended, list(self._items.values()))
         if self._asking:
             self._left.clear()
             await self._left.wait()
@@ -140,17 +140,17 @@ class BatchQueue:
         await asyncio.gather(*self._jobs.values(), return_exceptions=True)
         await self._endpoint.client.aclose()
 
-    def _end(self, why: Exception, items: Iterable[BatchItem]) -> None:
+    def _end_items(self, why: Exception, items: Iterable[BatchItem]) -> None:
         self._over = why
         for item in items:
             item.settle(why)
 
-    def _unsent(self) -> list[BatchItem]:
+    def _take_unsent(self) -> list[BatchItem]:
         """Remove and return all items that are in no batch."""
         postponed, self._postponed = self._postponed, []
         return [*self._buffer.clear(), *postponed]
 
-    def _resume(self) -> None:
+    def _resume_batches(self) -> None:
         """Register, once, the batches of earlier sessions at this endpoint."""
         if self._has_resumed:
             return
@@ -159,16 +159,16 @@ class BatchQueue:
         known = [batch for batch in endpoint.journal.open_batches() if batch.endpoint == endpoint.client.endpoint]
         # The newest first: a request in two of them was asked again because the older one had no answer for it.
         for batch in sorted(known, key=lambda batch: batch.created_at, reverse=True):
-            self._adopt(batch, [_item(name) for name in batch.custom_ids if name not in self._items])
+            self._adopt_batch(batch, [_make_item(name) for name in batch.custom_ids if name not in self._items])
 
-    def _adopt(self, batch: OpenBatch, items: list[BatchItem]) -> None:
+    def _adopt_batch(self, batch: OpenBatch, items: list[BatchItem]) -> None:
         """Register a batch of an earlier session. It is looked up when one of its requests is asked."""
         job = BatchJob(self._endpoint, items, batch=batch)
         for item in items:
             self._items[item.custom_id] = item
         self._close_if_read(job)
 
-    def _enqueue(self, item: BatchItem, payload: Mapping[str, Any]) -> None:
+    def _enqueue_item(self, item: BatchItem, payload: Mapping[str, Any]) -> None:
         item.line = item.line or write_line(item.custom_id, payload)
         if self._items.get(item.custom_id) is not item:
             self._items[item.custom_id] = item
@@ -177,19 +177,19 @@ class BatchQueue:
             else:
                 self._buffer.add(item)
         elif item.job is not None and not item.job.status and item.job not in self._jobs:
-            self._start(item.job)
+            self._start_job(item.job)
 
-    def _send(self, items: list[BatchItem]) -> None:
+    def _send_items(self, items: list[BatchItem]) -> None:
         # Requests without a waiting caller are not paid for.
         for item in items:
             if not item.waiters:
-                self._drop(item)
+                self._drop_item(item)
         for batch in self._limits.split(item for item in items if item.waiters):
             for item in batch:
                 item.rounds += 1
-            self._start(BatchJob(self._endpoint, batch))
+            self._start_job(BatchJob(self._endpoint, batch))
 
-    def _start(self, job: BatchJob) -> None:
+    def _start_job(self, job: BatchJob) -> None:
         self._jobs[job] = asyncio.get_running_loop().create_task(self._run_job(job))
 
     async def _run_job(self, job: BatchJob) -> None:
@@ -198,9 +198,9 @@ class BatchQueue:
             try:
                 if not job.status:
                     await job.run()
-                self._forward(job)
+                self._forward_rest(job)
             except RequestError as fault:
-                has_room = self._stopped(job, fault)
+                has_room = self._tell_stopped(job, fault)
             if has_room:
                 self._collect_postponed()
             job.check_claims()
@@ -208,22 +208,22 @@ class BatchQueue:
                 await job.claimed.wait()
                 await self._endpoint.journal.closed(job.batch.nonce, job.status)
         except Exception as error:  # noqa: BLE001 - callers that wait for an answer must get the error
-            self._end(error, (*job.rest(), *self._unsent()))
+            self._end_items(error, (*job.rest(), *self._take_unsent()))
         finally:
             self._jobs.pop(job, None)
 
-    def _forward(self, job: BatchJob) -> None:
+    def _forward_rest(self, job: BatchJob) -> None:
         """Send what a batch left undone in another batch, as long as that is worth it."""
         for item in job.rest():
             job.claim(item)
             if not item.waiters:
-                self._drop(item)
+                self._drop_item(item)
             elif self._over is not None or item.rounds >= self._rounds:
                 item.settle(job.left_undone())
             else:
-                self._collect(item)
+                self._collect_item(item)
 
-    def _stopped(self, job: BatchJob, fault: RequestError) -> bool:
+    def _tell_stopped(self, job: BatchJob, fault: RequestError) -> bool:
         """Tell the items of a batch that it failed.
 
         Return False if they wait for room in the endpoint's queue instead.
@@ -241,23 +241,23 @@ class BatchQueue:
             # It is still under way: a request that comes again waits for it again.
             batch, job.batch = job.batch, None
             answered = {n: p for n, p in job.items.items() if isinstance(p.answer.result(), dict)}
-            self._adopt(batch, [answered.get(name) or _item(name) for name in job.items])
+            self._adopt_batch(batch, [answered.get(name) or _make_item(name) for name in job.items])
         return True
 
     def _collect_postponed(self) -> None:
         items, self._postponed = self._postponed, []
         for item in items:
-            self._collect(item)
+            self._collect_item(item)
 
-    def _collect(self, item: BatchItem) -> None:
+    def _collect_item(self, item: BatchItem) -> None:
         item.job = None
         self._buffer.add(item)
 
-    def _drop(self, item: BatchItem) -> None:
+    def _drop_item(self, item: BatchItem) -> None:
         if self._items.get(item.custom_id) is item:
             del self._items[item.custom_id]
 
-    def _claim(self, item: BatchItem) -> None:
+    def _claim_item(self, item: BatchItem) -> None:
         if item.job is not None and not item.waiters:
             item.job.claim(item)
             self._close_if_read(item.job)
@@ -266,10 +266,10 @@ class BatchQueue:
         """Close a batch if all its answers were taken."""
         if not job.items and not job.status and job.batch is not None and job not in self._jobs:
             job.status = _READ
-            self._start(job)
+            self._start_job(job)
 
 
-def _item(name: str) -> BatchItem:
+def _make_item(name: str) -> BatchItem:
     return BatchItem(name, asyncio.get_running_loop().create_future())
 
 
@@ -291,7 +291,7 @@ def open_batch_queue(
     `longest_line` is the maximum length of a result in bytes, and `options` are those of `BatchQueue`. Raises
     `SetupError` for a model that is not reached through an OpenAI-compatible endpoint.
     """
-    chat = _batchable(model)
+    chat = _check_batchable_chat(model)
     # Silence is what is bounded, and not the whole: a file may take minutes each way.
     client = BatchClient(chat.connection(whole=False), longest_line=longest_line)
     return BatchQueue(client, journal=journal, read=chat.read, **options)
@@ -299,10 +299,10 @@ def open_batch_queue(
 
 def check_batchable(model: ModelHandle) -> None:
     """Raise `SetupError` for a model that is not reached through an OpenAI-compatible endpoint."""
-    _batchable(model)
+    _check_batchable_chat(model)
 
 
-def _batchable(model: ModelHandle) -> _Batchable:
+def _check_batchable_chat(model: ModelHandle) -> _Batchable:
     if not isinstance(model.chat, _Batchable):
         raise SetupError(f"Model {model.name} takes no batches; they need a model like openai:MODEL.")
     return model.chat

@@ -61,7 +61,7 @@ class Batching:
         """Yield the texts, given by their hashes, in requests. A text that is too long for the others goes alone."""
         batch: list[Snippet] = []
         tokens = 0
-        for snippet in self._cut(texts.items()):
+        for snippet in self._cut_texts(texts.items()):
             if batch and (len(batch) == self.texts or tokens + snippet.tokens > self.tokens):
                 yield tuple(batch)
                 batch, tokens = [], 0
@@ -70,21 +70,23 @@ class Batching:
         if batch:
             yield tuple(batch)
 
-    def _cut(self, texts: Iterable[tuple[str, str]]) -> Iterator[Snippet]:
+    def _cut_texts(self, texts: Iterable[tuple[str, str]]) -> Iterator[Snippet]:
         most = self.longest * _BYTES
         for key, text in texts:
             data = text.encode("utf-8", "replace")
-            yield Snippet(key, data.decode()) if len(data) <= most else Snippet(key, _head(data[:most]), is_cut=True)
+            yield (
+                Snippet(key, data.decode()) if len(data) <= most else Snippet(key, _cut_head(data[:most]), is_cut=True)
+            )
 
 
-def _head(data: bytes) -> str:
+def _cut_head(data: bytes) -> str:
     """Cut the text after its last whole word, or after a whole character if it has no spaces."""
     text = data.decode(errors="ignore")
     border = max(text.rfind(" "), text.rfind("\n"))
     return text[:border] if border > len(text) // 2 else text
 
 
-def halves(snippets: Sequence[Snippet]) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
+def split_request(snippets: Sequence[Snippet]) -> tuple[tuple[Snippet, ...], tuple[Snippet, ...]]:
     """Split one request into two, the shorter texts first. The text that was too much is likely in the second."""
     ordered = sorted(snippets, key=lambda snippet: snippet.tokens)
     middle = len(ordered) // 2
@@ -122,7 +124,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         cls, model: str, snippets: tuple[Snippet, ...], context: RequestContext, *, again: int
     ) -> "PendingEmbedding":
         """Build the request for these texts. `again` counts how often they were sent without getting vectors."""
-        request = _request(model, snippets, replace(context, seed=context.seed + again))
+        request = _make_request(model, snippets, replace(context, seed=context.seed + again))
         return cls(request, request.key, snippets=snippets)
 
     @property
@@ -138,25 +140,25 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         if not is_theirs:
             return False
         if len(self.snippets) == 1:
-            return self._shorten(fault)
+            return self._shorten_text(fault)
         self.was_too_many |= fault.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or bool(_TOO_MANY.search(fault.detail))
-        self.snippets, others = halves(self.snippets)
+        self.snippets, others = split_request(self.snippets)
         self.left.append(others)
         self._begin_anew()
         return True
 
-    def _shorten(self, fault: RequestError) -> bool:
+    def _shorten_text(self, fault: RequestError) -> bool:
         """Cut a single text to half if the model does not take one so long. Return whether to send it again."""
         (snippet,) = self.snippets
         if not _TOO_LONG.search(fault.detail) or snippet.tokens < _SHORT:
             return False
         data = snippet.text.encode("utf-8", "replace")
-        self.snippets = (replace(snippet, text=_head(data[: len(data) // 2]), is_cut=True),)
+        self.snippets = (replace(snippet, text=_cut_head(data[: len(data) // 2]), is_cut=True),)
         self._begin_anew()
         return True
 
     def _begin_anew(self) -> None:
-        self.request = _request(self.request.model, self.snippets, self.request.context)
+        self.request = _make_request(self.request.model, self.snippets, self.request.context)
         self.key, self.sent = self.request.key, 0
 
 
@@ -175,7 +177,7 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
         texts = [text for _, text in pending.request.prompt.messages]
         reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
         cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
-        return replace(reply, raw=_note(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
+        return replace(reply, raw=_note_vectors(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
 
     def _judge[T](
         self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
@@ -194,18 +196,18 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
             super()._keep(pending, call, answer)
 
 
-def _request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
+def _make_request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
     hashes = [snippet.hash for snippet in snippets]
 
-    def arrived(vectors: object) -> ReceivedVectors:
-        return _checked(hashes, vectors if isinstance(vectors, Sequence) else ())
+    def check_arrived(vectors: object) -> ReceivedVectors:
+        return _check_vectors(hashes, vectors if isinstance(vectors, Sequence) else ())
 
     prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
     # Nothing is written; a limit of 0 would mean none.
-    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, arrived), context, context.seed, max_tokens=1)
+    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, check_arrived), context, context.seed, max_tokens=1)
 
 
-def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:
+def _check_vectors(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:
     if len(vectors) != len(hashes):
         raise ValueError(f"{len(hashes)} texts were sent, and {len(vectors)} vectors came.")
     checked = {key: vector for key, vector in zip(hashes, vectors, strict=True) if vector is not None}
@@ -215,7 +217,7 @@ def _checked(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[st
     return checked
 
 
-def _note(reply: VectorReply, cut: int) -> str:
+def _note_vectors(reply: VectorReply, cut: int) -> str:
     """Return what is kept as the answer's text, since the vectors have a table of their own."""
     dims = sorted({vector.size for vector in reply.vectors if vector is not None})
     note = {"vectors": len(reply.vectors), "dims": dims[0] if len(dims) == 1 else dims}
@@ -302,29 +304,29 @@ class Embedder:
         for key in [key for key, text in missing.items() if not text.strip()]:
             reason = "There is no vector of an empty text."
             embedded.lost[missing.pop(key)] = Answer(Outcome.EMPTY, reason=reason, attempts=0)
-        await self._send(missing, context, embedded)
+        await self._send_texts(missing, context, embedded)
         return embedded
 
     async def aclose(self) -> None:
         """Close the model's connections. The next call opens new ones."""
         await self.model.aclose()
 
-    async def _send(self, texts: Mapping[str, str], context: RequestContext, embedded: Embedded) -> None:
+    async def _send_texts(self, texts: Mapping[str, str], context: RequestContext, embedded: Embedded) -> None:
         waiting = deque(self._batching.batches(texts))
 
-        async def work() -> None:
+        async def send_waiting() -> None:
             while waiting:
-                await self._take(waiting, texts, context, embedded)
+                await self._take_request(waiting, texts, context, embedded)
 
         # What is under way when something is raised ends first: it is paid for.
         ends = await asyncio.gather(
-            *(work() for _ in range(min(len(waiting), 2 * self._client.limiter.most))), return_exceptions=True
+            *(send_waiting() for _ in range(min(len(waiting), 2 * self._client.limiter.most))), return_exceptions=True
         )
         for error in ends:
             if error is not None:
                 raise error
 
-    async def _take(
+    async def _take_request(
         self, waiting: deque[tuple[Snippet, ...]], texts: Mapping[str, str], context: RequestContext, embedded: Embedded
     ) -> None:
         """Send one request, and put back what it left."""
@@ -343,7 +345,7 @@ class Embedder:
             embedded.cut += sum(snippet.is_cut for snippet in snippets)
             embedded.vectors |= {texts[key]: vector for key, vector in answer.value.items()}
         elif answer.outcome is Outcome.SCHEMA_MISMATCH and len(snippets) > 1:
-            waiting.extend(halves(snippets))
+            waiting.extend(split_request(snippets))
         else:
             lost = replace(answer, attempts=pending.sent)
             embedded.lost |= {texts[snippet.hash]: lost for snippet in snippets}

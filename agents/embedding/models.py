@@ -64,12 +64,12 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
     `timeout` is in seconds per call. Raises `SetupError` for an unknown name, a missing key or a wrong address.
     """
     if isinstance(model, Embeddings):
-        return _own(model)
+        return _open_own(model)
     provider, _, served = model.partition(":")
     if provider == "openai" and served.strip():
-        return _openai(model, served.strip(), (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip(), timeout)
+        return _open_openai(model, served.strip(), (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip(), timeout)
     if provider == "gguf" and served.strip():
-        return _gguf(model, served.strip())
+        return _open_gguf(model, served.strip())
     if model == _WORDLLAMA:
         return EmbeddingHandle(model, _WordLlama(), at_once=1, patience=PATIENCE)
     raise SetupError(
@@ -114,7 +114,7 @@ def check_embeddings_priced(limits: Limits, prices: Prices | None, model: Embedd
         )
 
 
-def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHandle:
+def _open_openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHandle:
     if given:
         check_address(given, named="embeddings_url")
     key = api_key(given, named="embeddings_url")
@@ -130,7 +130,7 @@ def _openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHand
     return EmbeddingHandle(name, EndpointVectors(connection, parameters), public_address(address))
 
 
-def _gguf(name: str, path: str) -> EmbeddingHandle:
+def _open_gguf(name: str, path: str) -> EmbeddingHandle:
 
     from .openai import EndpointVectors
 
@@ -139,7 +139,7 @@ def _gguf(name: str, path: str) -> EmbeddingHandle:
     return EmbeddingHandle(name, source, at_once=SLOTS, patience=PATIENCE)
 
 
-def _own(embeddings: Embeddings) -> EmbeddingHandle:
+def _open_own(embeddings: Embeddings) -> EmbeddingHandle:
     kind = type(embeddings)
     address = address_of(embeddings)
     if address is not None or any(base.__name__ == "OpenAIEmbeddings" for base in kind.__mro__):

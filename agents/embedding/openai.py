@@ -40,7 +40,7 @@ class EndpointVectors:
         fields = FieldReader(posted.reply)
         tokens = fields.object("usage").count("prompt_tokens")
         return VectorReply(
-            vectors=_vectors(posted.reply),
+            vectors=_read_vectors(posted.reply),
             input_tokens=tokens,
             rate_limit_wait=posted.rate_limit_wait,
             invalid_fields=tuple(fields.invalid),
@@ -58,7 +58,7 @@ class EndpointVectors:
         await self._at.aclose()
 
 
-def _vectors(reply: dict[str, Any]) -> list[Vector | None]:
+def _read_vectors(reply: dict[str, Any]) -> list[Vector | None]:
     data = reply.get("data")
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise RequestError(Outcome.SERVER_ERROR, "The endpoint's reply holds no list of embeddings.", status=200)

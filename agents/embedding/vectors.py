@@ -95,7 +95,7 @@ def unit(vector: Vector) -> Vector:
     return scaled
 
 
-def cosine(a: Vector, b: Vector) -> float:
+def measure_cosine(a: Vector, b: Vector) -> float:
     """Return the cosine of two vectors of length 1.
 
     It is rounded to six decimals, so that rounding errors do not decide between equals.
@@ -131,9 +131,9 @@ class ModelVectors:
             ) from error
         elsewhere = []
         for store in self._shared:
-            here = self._recalled(store, [key for key in wanted if key not in found], context)
+            here = self._recall_vectors(store, [key for key in wanted if key not in found], context)
             if here:
-                self._store.keep(_call(self._model, store.source, here, context), here)
+                self._store.keep(_recalled_call(self._model, store.source, here, context), here)
                 elsewhere.append(store.source)
                 found |= here
         return found, elsewhere
@@ -155,7 +155,9 @@ class ModelVectors:
                 raise ValueError(f"A vector of {size} numbers came, and those before it had {self.dims}.")
             self.dims = size
 
-    def _recalled(self, store: AnswerStore, hashes: Collection[str], context: RequestContext) -> dict[str, Vector]:
+    def _recall_vectors(
+        self, store: AnswerStore, hashes: Collection[str], context: RequestContext
+    ) -> dict[str, Vector]:
         found = {}
         for key in hashes:
             asked = CallKey(context.phase, context.number, context.owner, self._shared_hash(key))
@@ -171,7 +173,7 @@ class ModelVectors:
         return blake2b(orjson.dumps(["embedding", self._model, text]), digest_size=16).hexdigest()
 
 
-def _call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
+def _recalled_call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
     """Build the row for vectors that were taken from a store instead of a model."""
     now = datetime.now(UTC)
     return Call(

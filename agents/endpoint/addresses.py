@@ -117,12 +117,12 @@ class KeyRedactor:
 
     def __init__(self, keys: Iterable[str]) -> None:
         secrets = [key for key in dict.fromkeys(keys) if _is_secret(key)]
-        plain = {_squeeze(form.encode()): form for key in secrets for form in (key, key.encode().hex())}
-        cores = {_squeeze(core.encode()): core for key in secrets for core in _base64_cores(key)}
+        plain = {_squeeze_body(form.encode()): form for key in secrets for form in (key, key.encode().hex())}
+        cores = {_squeeze_body(core.encode()): core for key in secrets for core in _base64_cores(key)}
         cores = {core: form for core, form in cores.items() if len(core) >= _SHORTEST_CORE}
         self._signs = tuple(sign for sign in (*plain, *cores) if sign)
-        patterns = [_split(form) for form in plain.values()]
-        patterns += [f"{_BASE64}{_split(form)}{_BASE64}" for form in cores.values()]
+        patterns = [_split_key(form) for form in plain.values()]
+        patterns += [f"{_BASE64}{_split_key(form)}{_BASE64}" for form in cores.values()]
         self._pattern = re.compile("|".join(patterns)) if patterns else None
 
     def redact(self, text: str) -> str:
@@ -139,8 +139,8 @@ class KeyRedactor:
     def _has_sign(self, body: bytes) -> bool:
         body = _BREAK.sub(b"", body)
         for escape in _ESCAPES:
-            body = escape.sub(_unescape, body)
-        squeezed = _squeeze(body)
+            body = escape.sub(_unescape_match, body)
+        squeezed = _squeeze_body(body)
         if any(sign in squeezed for sign in self._signs):
             return True
         lower = squeezed.lower()
@@ -163,11 +163,11 @@ def _is_secret(key: str) -> bool:
     return len(key) >= (_SHORTEST if has_digit else _SHORTEST_WORD)
 
 
-def _squeeze(body: bytes) -> bytes:
+def _squeeze_body(body: bytes) -> bytes:
     return body.translate(None, _OTHERS)
 
 
-def _unescape(match: re.Match[bytes]) -> bytes:
+def _unescape_match(match: re.Match[bytes]) -> bytes:
     if match[0].startswith(b"&"):
         return unescape(match[0].decode()).encode("utf-8", "replace")
     return bytes.fromhex(match[1].decode())
@@ -182,11 +182,11 @@ def _base64_cores(key: str) -> Iterator[str]:
         yield encoded[first:last]
 
 
-def _split(form: str) -> str:
-    return _BETWEEN.join(_character(c) for c in form if c.isalnum()) or re.escape(form)
+def _split_key(form: str) -> str:
+    return _BETWEEN.join(_character_pattern(c) for c in form if c.isalnum()) or re.escape(form)
 
 
-def _character(character: str) -> str:
+def _character_pattern(character: str) -> str:
     if not character.isascii():
         return re.escape(character)
     code = f"{ord(character):02x}"

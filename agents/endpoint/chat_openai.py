@@ -24,7 +24,7 @@ from .silence import LONGEST_CALL, SilenceLimit
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
@@ -35,8 +35,8 @@ def httpx_clients() -> dict[str, Any]:
     them, and trust what aiohttp trusts.
     """
     return {
-        "http_client": DefaultHttpxClient(verify=_tls()),
-        "http_async_client": DefaultAsyncHttpxClient(verify=_tls()),
+        "http_client": DefaultHttpxClient(verify=_tls_context()),
+        "http_async_client": DefaultAsyncHttpxClient(verify=_tls_context()),
     }
 
 
@@ -71,16 +71,18 @@ class LeanChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         silence = kwargs.pop("silence", None)
         payload = self.payload(messages, stop=stop, **kwargs)
-        http = await self.server.connect() if self.server else self._opened()
+        http = await self.server.connect() if self.server else self._open_connection()
         if payload["stream"]:
-            posted = await self._streamed(http, payload, silence or SilenceLimit(self._seconds() or LONGEST_CALL))
+            posted = await self._stream_reply(
+                http, payload, silence or SilenceLimit(self._read_timeout() or LONGEST_CALL)
+            )
         else:
             posted = await http.post("chat/completions", payload, most=self.max_response_bytes)
         result = self.read(posted.reply)
         result.llm_output = {**(result.llm_output or {}), "rate_limit_wait": posted.rate_limit_wait}
         return result
 
-    async def _streamed(self, http: HttpConnection, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:
+    async def _stream_reply(self, http: HttpConnection, payload: dict[str, Any], silence: SilenceLimit) -> HttpReply:
         streamed = StreamedReply(self.max_response_bytes)
         try:
             return await http.stream("chat/completions", payload, streamed, silence)
@@ -120,7 +122,7 @@ class LeanChatOpenAI(ChatOpenAI):
 
     def connection(self, *, whole: bool = True) -> HttpConnection:
         """Return separate connections to the same endpoint, with the same key. `whole` is as in `HttpConnection`."""
-        return HttpConnection(self._base_url, key=self._key(), timeout=self._seconds() or 120.0, whole=whole)
+        return HttpConnection(self._base_url, key=self._read_key(), timeout=self._read_timeout() or 120.0, whole=whole)
 
     async def aclose(self) -> None:
         """Close the connections and end the server. The next call opens new ones."""
@@ -133,16 +135,16 @@ class LeanChatOpenAI(ChatOpenAI):
     def _base_url(self) -> str:
         return (self.openai_api_base or DEFAULT_BASE_URL).rstrip("/")
 
-    def _opened(self) -> HttpConnection:
+    def _open_connection(self) -> HttpConnection:
         http = self._http  # a private attribute of a pydantic model takes its time
         if http is None:
-            http = self._http = HttpConnection(self._base_url, key=self._key(), timeout=self._seconds())
+            http = self._http = HttpConnection(self._base_url, key=self._read_key(), timeout=self._read_timeout())
         return http
 
-    def _key(self) -> str:
+    def _read_key(self) -> str:
         return self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
 
-    def _seconds(self) -> float | None:
+    def _read_timeout(self) -> float | None:
         return self.request_timeout if isinstance(self.request_timeout, float | int) else None
 
 

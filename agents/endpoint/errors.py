@@ -56,7 +56,7 @@ class FieldReader:
             value = int(value)
         if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
             return value
-        self._note(name)
+        self._note_field(name)
         return None
 
     def count_ending(self, name: str, most: int = MOST_TOKENS) -> int | None:
@@ -71,10 +71,10 @@ class FieldReader:
         value = self._data.get(name)
         if isinstance(value, str) and len(value) <= longest and is_encodable(value):
             return value
-        self._note(name)
+        self._note_field(name)
         return None
 
-    def _note(self, name: str) -> None:
+    def _note_field(self, name: str) -> None:
         if (value := self._data.get(name)) is not None:
             self.reject(f"{self._path}{name}", value)
 
@@ -245,13 +245,13 @@ def _message_in(said: Any) -> str:
             if said.get(name):
                 code = said.get("code")
                 known = f" ({code})" if isinstance(code, str) and name == "message" else ""
-                return _place(said) + _message_in(said[name]) + known
+                return _describe_place(said) + _message_in(said[name]) + known
     if isinstance(said, list):
         return "; ".join(_message_in(part) for part in said[:3])
     return said if isinstance(said, str) else orjson.dumps(said).decode()
 
 
-def _place(said: Mapping[Any, Any]) -> str:
+def _describe_place(said: Mapping[Any, Any]) -> str:
     # FastAPI says what it refuses in a list of its own: ["body", "seed"].
     place = said.get("loc")
     return f"{'.'.join(map(str, place))}: " if isinstance(place, list) and place else ""
@@ -301,7 +301,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     try:
         reply = _checked_depth(orjson.loads(body))
     except orjson.JSONDecodeError:
-        reply = _mended(body)
+        reply = _mend_json(body)
     if isinstance(reply, dict):
         return reply
     start = body[:200].decode(errors="replace").strip()
@@ -342,7 +342,7 @@ def _checked_depth(reply: object) -> object:
     return "JSON that nests too deeply" if is_too_deep(reply) else reply
 
 
-def _mended(body: bytes) -> object:
+def _mend_json(body: bytes) -> object:
     # Half an emoji at the end of a cut text is JSON to most writers, and the answer is paid: it is replaced.
     try:
         mended = json.dumps(json.loads(body), ensure_ascii=False).encode("utf-8", "replace")

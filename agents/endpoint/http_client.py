@@ -112,9 +112,9 @@ class StreamedReply:
         # A line is mostly an event; by the standard, several up to an empty one can be.
         if line.startswith((b"data:", b"{")):  # the latter from servers that send JSON lines
             data = line.removeprefix(b"data:").strip()
-            event = _parse(data) if not self._data else None
+            event = _parse_event(data) if not self._data else None
             if event is not None:
-                self._take(event)
+                self._take_event(event)
             elif data == b"[DONE]":
                 self.is_done = True
             elif data:
@@ -122,13 +122,13 @@ class StreamedReply:
                 self._held += getsizeof(data)
         elif not line and self._data:
             data, self._data, self._held = b"\n".join(self._data), [], 0
-            event = _parse(data)
+            event = _parse_event(data)
             if event is None:
                 what = "The endpoint's stream holds an event that is not JSON."
                 raise RequestError(Outcome.NOT_JSON, what, status=200)
-            self._take(event)
+            self._take_event(event)
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _take_event(self, event: dict[str, Any]) -> None:
         if not self._reply:
             self._reply = {name: event[name] for name in _HEADS if event.get(name) is not None}
         for name in ("usage", "error"):
@@ -194,7 +194,7 @@ def _is_looping(pieces: Sequence[str]) -> bool:
     return before >= 0 and len(end) == _REPEATED and unit <= _LONGEST_UNIT and end[unit:] == end[:-unit]
 
 
-def _parse(data: bytes) -> dict[str, Any] | None:
+def _parse_event(data: bytes) -> dict[str, Any] | None:
     try:
         event = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -294,7 +294,7 @@ class HttpConnection:
 
         Raises `RequestError` for any other.
         """
-        return await self.exchange("POST", path, most=most, data=_json(payload))
+        return await self.exchange("POST", path, most=most, data=_json_payload(payload))
 
     async def stream(
         self, path: str, payload: Mapping[str, Any], streamed: StreamedReply, silence: SilenceLimit
@@ -305,7 +305,10 @@ class HttpConnection:
         """
         headers: Mapping[str, str] = {}
         try:
-            async with silence, self.response("POST", path, timeout=self._unbounded, data=_json(payload)) as response:
+            async with (
+                silence,
+                self.response("POST", path, timeout=self._unbounded, data=_json_payload(payload)) as response,
+            ):
                 headers = response.headers
                 if response.content_type != "text/event-stream":
                     body = await _read_body(response, streamed.most)
@@ -319,7 +322,7 @@ class HttpConnection:
                     if streamed.is_loop:
                         break
                     if streamed.is_complete:
-                        silence.shorten()
+                        silence.wait_briefly()
             streamed.end()
             if streamed.is_cut:
                 raise RequestError(Outcome.DROPPED, "The stream ended before the answer was complete.")
@@ -345,13 +348,13 @@ class HttpConnection:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Yield a successful response, unread. A connection that breaks inside the block is a `RequestError`."""
         url = self.url(path).update_query(params) if params else self.url(path)
-        with self._faults():
-            async with await self._send(method, url, **content) as response:
+        with self._raise_faults():
+            async with await self._send_request(method, url, **content) as response:
                 if not 200 <= response.status < 300:
-                    raise await self._refusal(response)
+                    raise await self._read_refusal(response)
                 yield response
 
-    async def _send(self, method: str, url: URL, **content: Any) -> aiohttp.ClientResponse:
+    async def _send_request(self, method: str, url: URL, **content: Any) -> aiohttp.ClientResponse:
         """Send a request; what is asked of a model again, if the endpoint had closed an idle connection meanwhile.
 
         All else, such as the making of a batch, may have been done, and is for the caller to repeat.
@@ -369,18 +372,20 @@ class HttpConnection:
                     raise
 
     @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _raise_faults(self) -> Iterator[None]:
         try:
             yield
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise RequestError(Outcome.UNREACHABLE, f"No connection could be made ({_cause(error)}).") from error
+            raise RequestError(
+                Outcome.UNREACHABLE, f"No connection could be made ({_describe_cause(error)})."
+            ) from error
         except TimeoutError as error:
             raise RequestError(Outcome.TIMEOUT, f"No answer came within {self.timeout or 0:g} seconds.") from error
         except (aiohttp.ClientError, HttpProcessingError) as error:
-            detail = f"The connection broke before the answer was complete ({_cause(error)})."
+            detail = f"The connection broke before the answer was complete ({_describe_cause(error)})."
             raise RequestError(Outcome.DROPPED, detail) from error
 
-    async def _refusal(self, response: aiohttp.ClientResponse) -> RequestError:
+    async def _read_refusal(self, response: aiohttp.ClientResponse) -> RequestError:
         """Build the fault that a status other than success means."""
         try:
             # Keys go first: words are cut, and a cut key would not be found.
@@ -388,7 +393,7 @@ class HttpConnection:
         except RequestError as fault:
             words = fault.detail
         if 300 <= response.status < 400:
-            words = f"it redirects to {_location(response.headers)}"
+            words = f"it redirects to {_read_location(response.headers)}"
         return error_of_status(response.status, self.redactor.redact(words), headers=response.headers, key=self.key)
 
     async def aclose(self) -> None:
@@ -399,11 +404,11 @@ class HttpConnection:
 
 
 def _trace_reuse() -> aiohttp.TraceConfig:
-    async def note(session: aiohttp.ClientSession, context: Any, params: object) -> None:
+    async def note_reuse(session: aiohttp.ClientSession, context: Any, params: object) -> None:
         context.trace_request_ctx.append(True)
 
     trace = aiohttp.TraceConfig()
-    trace.on_connection_reuseconn.append(note)
+    trace.on_connection_reuseconn.append(note_reuse)
     return trace
 
 
@@ -412,7 +417,7 @@ def _proxy_for(url: URL) -> str | None:
     return None if proxy_bypass(url.host or "") else getproxies().get(url.scheme)
 
 
-def _cause(error: Exception) -> str:
+def _describe_cause(error: Exception) -> str:
     # aiohttp names host and port, and Python's own repr of what failed ("ssl:default [Connect call failed ...]").
     if isinstance(error, aiohttp.ClientConnectorError):
         code = error.os_error.errno or 0
@@ -420,7 +425,7 @@ def _cause(error: Exception) -> str:
     return " ".join(str(error).split())[:_QUOTED] or type(error).__name__
 
 
-def _location(headers: Mapping[str, str]) -> str:
+def _read_location(headers: Mapping[str, str]) -> str:
     try:
         return str(URL(headers.get("Location", "")).with_query(None).with_user(None))[:_QUOTED]
     except ValueError:
@@ -441,7 +446,7 @@ async def _read_body(response: aiohttp.ClientResponse, most: int) -> bytes:
     return bytes(body)
 
 
-def _json(payload: Mapping[str, Any]) -> aiohttp.BytesPayload:
+def _json_payload(payload: Mapping[str, Any]) -> aiohttp.BytesPayload:
     return aiohttp.BytesPayload(orjson.dumps(payload), content_type="application/json")
 
 

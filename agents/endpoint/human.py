@@ -65,16 +65,16 @@ class HumanChat(BaseChatModel):
         loop = asyncio.get_running_loop()
         done: asyncio.Future[ChatResult] = loop.create_future()
 
-        def settle(result: ChatResult | None, error: Exception | None) -> None:
+        def settle_answer(result: ChatResult | None, error: Exception | None) -> None:
             if not done.done():
                 done.set_result(result) if result is not None else done.set_exception(error or RuntimeError())
 
         def ask() -> None:
             try:
                 answer = self._generate(messages, *args, **kwargs)
-                loop.call_soon_threadsafe(settle, answer, None)
+                loop.call_soon_threadsafe(settle_answer, answer, None)
             except Exception as error:  # noqa: BLE001 - whatever it is, the call has ended with it
-                loop.call_soon_threadsafe(settle, None, error)
+                loop.call_soon_threadsafe(settle_answer, None, error)
 
         # Not a thread of the loop's pool, for whose end a program waits: nobody may ever type a line.
         Thread(target=ask, daemon=True).start()
@@ -96,16 +96,16 @@ def fill_form(schema: Mapping[str, Any], read: ReadLine) -> Any:
         options = [one for one in part.get("anyOf", ()) if one.get("type") != "null"]
         if options:
             names = [_name_of(one, definitions) or f"{label} {place}" for place, one in enumerate(options, start=1)]
-            return fill(options[_choose(names, label, read)], label)
+            return fill(options[_choose_option(names, label, read)], label)
         values = [part["const"]] if "const" in part else part.get("enum")
         if values:
-            return values[_choose(list(map(str, values)), label, read)]
+            return values[_choose_option(list(map(str, values)), label, read)]
         if "properties" in part:
             return {name: fill(of, name) for name, of in part["properties"].items()}
         kind = part.get("type", "string")
         if kind == "array":
             return _fill_list(lambda: fill(part.get("items", {}), label), read, label)
-        return _parsed(kind if isinstance(kind, str) else kind[0], label, read)
+        return _ask_value(kind if isinstance(kind, str) else kind[0], label, read)
 
     return fill(schema, "answer")
 
@@ -124,7 +124,7 @@ def _name_of(option: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     return str(kind.get("const", *kind.get("enum", [""])[:1]))
 
 
-def _choose(names: Sequence[str], label: str, read: ReadLine) -> int:
+def _choose_option(names: Sequence[str], label: str, read: ReadLine) -> int:
     """Return the place of the one that is chosen, by its number or its name. Asks nothing where there is one."""
     listed = ", ".join(f"{place} {name}" for place, name in enumerate(names, start=1))
     while len(names) > 1:
@@ -136,7 +136,7 @@ def _choose(names: Sequence[str], label: str, read: ReadLine) -> int:
     return 0
 
 
-def _parsed(kind: str, label: str, read: ReadLine) -> Any:
+def _ask_value(kind: str, label: str, read: ReadLine) -> Any:
     while True:
         said = read(f"{label}:")
         match kind:

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     parent = os.getppid()
     _end_with_input()
-    server = _serve(given)
+    server = _serve_model(given)
     # In one piece and with a line break before it: the server's own lines come from other threads.
     os.write(1, f"\n{LISTENING}{server.listening_address}\n".encode())
     _wait_for_the_end_of(parent)
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os._exit(0)
 
 
-def _serve(given: argparse.Namespace) -> "xllamacpp.Server":
+def _serve_model(given: argparse.Namespace) -> "xllamacpp.Server":
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -53,7 +53,7 @@ def _serve(given: argparse.Namespace) -> "xllamacpp.Server":
     params.n_parallel = given.slots
     params.n_ctx = given.slots * given.context
     # Threads that wait for each other spin: with one for every core, the client would have to wait for a core.
-    params.cpuparams.n_threads = max(1, _cores() // 2)
+    params.cpuparams.n_threads = max(1, _count_cores() // 2)
     params.n_threads_http = _CONNECTIONS
     # Errors and warnings alone: what is said of each request would be gigabytes over a long run.
     params.verbosity = 2
@@ -70,7 +70,7 @@ def _serve(given: argparse.Namespace) -> "xllamacpp.Server":
     return xllamacpp.Server(params)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -52,10 +52,10 @@ def read_gguf(path: Path) -> GgufHeader:
     if not path.exists():
         raise SetupError(f"There is no file {str(path)!r}; give the path of a model's GGUF file, as gguf:model.gguf.")
     if path.is_dir():
-        raise SetupError(f"{str(path)!r} is a folder; give the path of a GGUF file{_among(path)}.")
+        raise SetupError(f"{str(path)!r} is a folder; give the path of a GGUF file{_suggest_file(path)}.")
     try:
         with path.open("rb") as file:
-            return _header(file)
+            return _read_header(file)
     except _BrokenError as error:
         raise SetupError(
             f"The file {str(path)!r} {error}; give a model's whole GGUF file (its first four bytes are 'GGUF')."
@@ -64,20 +64,20 @@ def read_gguf(path: Path) -> GgufHeader:
         raise SetupError(f"The file {str(path)!r} cannot be read: {error.strerror}; give one that can.") from error
 
 
-def _among(folder: Path) -> str:
+def _suggest_file(folder: Path) -> str:
     names = sorted(entry.name for entry in folder.glob("*.gguf"))
     return f", like its {names[0]!r}" if names else ", and this folder holds none"
 
 
-def _header(file: BinaryIO) -> GgufHeader:
+def _read_header(file: BinaryIO) -> GgufHeader:
     magic = file.read(4)
     if magic != _MAGIC:
         raise _BrokenError(f"is no GGUF file: it begins with {magic!r}")
-    version = _number(file, "<I")
+    version = _read_number(file, "<I")
     if version not in _VERSIONS:
         raise _BrokenError(f"is of GGUF version {version}, and what can be read are versions 2 and 3")
-    _number(file, "<Q")  # how many tensors there are
-    said = _values(file, _number(file, "<Q"))
+    _read_number(file, "<Q")  # how many tensors there are
+    said = _read_values(file, _read_number(file, "<Q"))
     architecture = said.get("general.architecture")
     context = said.get(f"{architecture}.context_length")
     return GgufHeader(
@@ -87,48 +87,48 @@ def _header(file: BinaryIO) -> GgufHeader:
     )
 
 
-def _values(file: BinaryIO, entries: int) -> dict[str, str | int | None]:
+def _read_values(file: BinaryIO, entries: int) -> dict[str, str | int | None]:
     values: dict[str, str | int | None] = {}
-    for _ in range(_sane(entries)):
-        key = _text(file)
+    for _ in range(_check_length(entries)):
+        key = _read_text(file)
         # What follows is the vocabulary: megabytes, and the model's sizes stand before it.
         if key.startswith("tokenizer."):
             break
-        values[key] = _value(file, _number(file, "<I"))
+        values[key] = _read_value(file, _read_number(file, "<I"))
     return values
 
 
-def _value(file: BinaryIO, kind: int) -> str | int | None:
+def _read_value(file: BinaryIO, kind: int) -> str | int | None:
     if kind == _STRING:
-        return _text(file)
+        return _read_text(file)
     if kind in _WHOLE:
-        return _number(file, _WHOLE[kind])
+        return _read_number(file, _WHOLE[kind])
     if kind == _ARRAY:
-        kind = _number(file, "<I")
-        for _ in range(_sane(_number(file, "<Q"))):
-            _value(file, kind)
+        kind = _read_number(file, "<I")
+        for _ in range(_check_length(_read_number(file, "<Q"))):
+            _read_value(file, kind)
     else:
-        _bytes(file, _SIZES.get(kind, 0))
+        _read_bytes(file, _SIZES.get(kind, 0))
     return None
 
 
-def _text(file: BinaryIO) -> str:
-    return _bytes(file, _sane(_number(file, "<Q"))).decode(errors="replace")
+def _read_text(file: BinaryIO) -> str:
+    return _read_bytes(file, _check_length(_read_number(file, "<Q"))).decode(errors="replace")
 
 
-def _number(file: BinaryIO, form: str) -> int:
-    (number,) = struct.unpack(form, _bytes(file, struct.calcsize(form)))
+def _read_number(file: BinaryIO, form: str) -> int:
+    (number,) = struct.unpack(form, _read_bytes(file, struct.calcsize(form)))
     return int(number)
 
 
-def _bytes(file: BinaryIO, count: int) -> bytes:
+def _read_bytes(file: BinaryIO, count: int) -> bytes:
     found = file.read(count)
     if len(found) < count:
         raise _BrokenError("breaks off in its header")
     return found
 
 
-def _sane(count: int) -> int:
+def _check_length(count: int) -> int:
     if count > _MOST:
         raise _BrokenError(f"holds a length of {count} in its header, as no whole file does")
     return count
@@ -172,7 +172,7 @@ class LocalServer:
                 f"install it with {install_extra('local')}."
             )
         self.path = path
-        self._command = _command(path, header, embeddings=embeddings)
+        self._command = _server_command(path, header, embeddings=embeddings)
         self._start_within = start_within
         self._running: _Running | None = None
         self._connection: HttpConnection | None = None
@@ -218,7 +218,7 @@ class LocalServer:
             await asyncio.to_thread(running.stop)
 
 
-def _command(path: Path, header: GgufHeader, *, embeddings: bool) -> list[str]:
+def _server_command(path: Path, header: GgufHeader, *, embeddings: bool) -> list[str]:
     share = min(CONTEXT // SLOTS, _TEXT) if embeddings else CONTEXT // SLOTS
     context = min(share, header.context or share)
     # -P: nothing in the folder that we happen to be in is imported instead of a library.
@@ -245,7 +245,7 @@ class _Running:
         self._timer.daemon = True
         self._timer.start()
         assert self._process.stdout is not None  # noqa: S101
-        self._listener = Thread(target=self._listen, args=(self._process.stdout,), daemon=True)
+        self._listener = Thread(target=self._listen_to_output, args=(self._process.stdout,), daemon=True)
         self._listener.start()
 
     @property
@@ -263,54 +263,54 @@ class _Running:
 
     def stop(self) -> None:
         """End the process and wait until it is gone."""
-        self._fail(f"The server of model {str(self._path)!r} was stopped before it was ready; ask again.")
+        self._fail_start(f"The server of model {str(self._path)!r} was stopped before it was ready; ask again.")
         self._process.kill()
         self._listener.join()
 
-    def _listen(self, output: IO[bytes]) -> None:
+    def _listen_to_output(self, output: IO[bytes]) -> None:
         with self._process:  # closes the pipes and waits
             for line in output:
-                self._hear(line.decode(errors="replace").strip())
+                self._hear_line(line.decode(errors="replace").strip())
         code = self._process.returncode
-        self._fail(
+        self._fail_start(
             f"The server of model {str(self._path)!r} ended with exit code {code} before it was ready: "
-            f"{_reason(self._said)}. Check that the file is whole, and that its model fits this machine's memory."
+            f"{_find_reason(self._said)}. Check that the file is whole, and that its model fits this machine's memory."
         )
 
-    def _hear(self, line: str) -> None:
+    def _hear_line(self, line: str) -> None:
         if line.startswith(LISTENING):
             self._timer.cancel()
-            self._settle(line.removeprefix(LISTENING))
+            self._settle_address(line.removeprefix(LISTENING))
         elif line:
             self._said.append(line)
 
     def _give_up(self) -> None:
-        last = _plain(self._said[-1]) if self._said else "nothing"
-        self._fail(
+        last = _strip_marks(self._said[-1]) if self._said else "nothing"
+        self._fail_start(
             f"The server of model {str(self._path)!r} was not ready within {self._within:g} seconds; the last line "
             f"it wrote: {last}. Take a smaller model, or a machine that has room for this one."
         )
         self._process.kill()
 
-    def _fail(self, sentence: str) -> None:
+    def _fail_start(self, sentence: str) -> None:
         self._timer.cancel()
-        self._settle(EndpointError(sentence))
+        self._settle_address(EndpointError(sentence))
 
-    def _settle(self, address: str | EndpointError) -> None:
+    def _settle_address(self, address: str | EndpointError) -> None:
         try:
             self.address.set_result(address)
         except InvalidStateError:
             return  # the first of several reasons stands
 
 
-def _reason(said: deque[str]) -> str:
+def _find_reason(said: deque[str]) -> str:
     """Return the first error of llama.cpp, which causes the later ones. Without an error, return the last line."""
     for line in said:
         marks = _MARKS.match(line)
         if marks is not None and marks["level"] == "E":
-            return _plain(line)
-    return _plain(said[-1]) if said else "it wrote nothing"
+            return _strip_marks(line)
+    return _strip_marks(said[-1]) if said else "it wrote nothing"
 
 
-def _plain(line: str) -> str:
+def _strip_marks(line: str) -> str:
     return _MARKS.sub("", line).rstrip(".")

@@ -129,24 +129,24 @@ def open_model(
     `SetupError` for an unknown name, a missing key or a wrong address.
     """
     if isinstance(model, BaseChatModel):
-        return _own(model)
+        return _open_own(model)
     if isinstance(model, Runnable):
-        return _runnable(model)
+        return _open_runnable(model)
     if not isinstance(model, str):
         raise SetupError(_not_a_model(model))
     provider, colon, served = model.partition(":")
     if provider == "procedural" and (not colon or served.startswith(_ACCURACY)):
-        return _procedural(model, served.removeprefix(_ACCURACY) if colon else "1")
+        return _open_procedural(model, served.removeprefix(_ACCURACY) if colon else "1")
     if model == "human":
         from .human import HumanChat
 
         return ModelHandle(model, HumanChat(), at_once=1, patience=_HUMAN_PATIENCE)
     if provider == "gguf":
-        return _gguf(model, served.strip(), base_url)
+        return _open_gguf(model, served.strip(), base_url)
     if provider == "openai" and served.strip():
-        first, *more = [_openai(model, served.strip(), url, timeout) for url in _addresses(base_url)]
+        first, *more = [_open_openai(model, served.strip(), url, timeout) for url in _split_addresses(base_url)]
         return replace(first, more=tuple(more))
-    raise SetupError(_unknown(model))
+    raise SetupError(_unknown_model(model))
 
 
 def is_nameable(model: str) -> bool:
@@ -154,14 +154,14 @@ def is_nameable(model: str) -> bool:
     return model.partition(":")[0] in {name.partition(":")[0] for name in MODEL_NAMES}
 
 
-def _addresses(base_url: str | Sequence[str] | None) -> list[str | None]:
+def _split_addresses(base_url: str | Sequence[str] | None) -> list[str | None]:
     if base_url and not all(url.strip() for url in ([base_url] if isinstance(base_url, str) else base_url)):
         raise SetupError("A base URL is empty, as one from a variable that is not set; give http://HOST:PORT/v1.")
     given = [base_url] if isinstance(base_url, str) else base_url or [os.environ.get("OPENAI_BASE_URL", "")]
     return list(dict.fromkeys(url for text in given for url in text.split())) or [None]
 
 
-def _unknown(model: str) -> str:
+def _unknown_model(model: str) -> str:
     choices = ", ".join(MODEL_NAMES)
     if model.partition(":")[0] == "openai":
         return "The name 'openai:' names no model; write openai:MODEL, with MODEL as the endpoint calls it."
@@ -175,7 +175,7 @@ def _unknown(model: str) -> str:
     return f"There is no model named {model!r}; what there is: {choices}. Did you mean {nearest}?"
 
 
-def _procedural(name: str, accuracy: str) -> ModelHandle:
+def _open_procedural(name: str, accuracy: str) -> ModelHandle:
     from ..procedural import ProceduralModel
 
     try:
@@ -187,7 +187,7 @@ def _procedural(name: str, accuracy: str) -> ModelHandle:
     return ModelHandle(name, ProceduralModel(accuracy=rate), is_language_model=False)
 
 
-def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHandle:
+def _open_gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHandle:
     if not path:
         raise SetupError("The name 'gguf:' names no file; write gguf:PATH, with the path of a model's GGUF file.")
     if base_url:
@@ -210,7 +210,7 @@ def _gguf(name: str, path: str, base_url: str | Sequence[str] | None) -> ModelHa
     return ModelHandle(name, chat, at_once=SLOTS, patience=PATIENCE)
 
 
-def _own(chat: BaseChatModel) -> ModelHandle:
+def _open_own(chat: BaseChatModel) -> ModelHandle:
     address = address_of(chat)
     speaks_openai = any(base.__name__ == "BaseChatOpenAI" for base in type(chat).__mro__)
     if address is not None or speaks_openai:
@@ -227,18 +227,18 @@ def _not_a_model(model: object) -> str:
     return f"The model is {type(model).__name__!r}; {way}."
 
 
-def _graph(graph: Any) -> ModelHandle:
+def _open_graph(graph: Any) -> ModelHandle:
 
     check_graph(graph)
     return ModelHandle(f"graph:{graph.get_name()}", GraphChat(runnable=graph), takes_parameters=False)
 
 
-def _runnable(model: Runnable[Any, Any]) -> ModelHandle:
+def _open_runnable(model: Runnable[Any, Any]) -> ModelHandle:
     if hasattr(model, "get_input_jsonschema") and hasattr(model, "stream_mode"):  # LangGraph's, which loads slowly
-        return _graph(model)
+        return _open_graph(model)
 
-    inner = [one for one in _parts(model) if isinstance(one, BaseChatModel)]
-    handles = [_own(one) for one in inner]  # each is checked as if it were given alone
+    inner = [one for one in _iter_parts(model) if isinstance(one, BaseChatModel)]
+    handles = [_open_own(one) for one in inner]  # each is checked as if it were given alone
     served = "|".join(handle.name for handle in handles)
     name = f"{type(model).__name__}:{served}" if served else type(model).__name__
     endpoints = list(dict.fromkeys(handle.endpoint for handle in handles if handle.endpoint))
@@ -246,17 +246,17 @@ def _runnable(model: Runnable[Any, Any]) -> ModelHandle:
     return ModelHandle(name, RunnableChat(runnable=model), " ".join(endpoints) or None, is_language_model)
 
 
-def _parts(model: object) -> Iterator[object]:
+def _iter_parts(model: object) -> Iterator[object]:
     """Yield a Runnable and all its parts."""
     yield model
     if not isinstance(model, BaseChatModel):
         several = (*getattr(model, "fallbacks", ()), *getattr(model, "steps", ()))
         for part in (getattr(model, "runnable", None), getattr(model, "bound", None), *several):
             if isinstance(part, Runnable):
-                yield from _parts(part)
+                yield from _iter_parts(part)
 
 
-def _openai(name: str, served: str, base_url: str | None, timeout: float | None) -> ModelHandle:
+def _open_openai(name: str, served: str, base_url: str | None, timeout: float | None) -> ModelHandle:
     given = base_url or ""
     if given:
         check_address(given)

@@ -28,7 +28,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     thoughts: list[str] = []
     rest = text
     while opening := _OPENING.match(rest):
-        inside, end = _closed(rest, opening.end(), opening[1])
+        inside, end = _find_closed(rest, opening.end(), opening[1])
         thoughts.append(inside)
         rest = rest[end:]
     if not thoughts and not text.lstrip().startswith(("{", "[")) and (closing := _CLOSING.search(text)):
@@ -38,7 +38,7 @@ def split_thoughts(text: str) -> tuple[str, str]:
     return "\n\n".join(one.strip() for one in thoughts if one.strip()), rest.lstrip()
 
 
-def _closed(text: str, start: int, tag: str) -> tuple[str, int]:
+def _find_closed(text: str, start: int, tag: str) -> tuple[str, int]:
     """Return the content of a block that begins at `start`, and the position where the block ends."""
     depth = 1
     for mark in re.finditer(rf"<(/?){tag}>", text[start:], re.IGNORECASE):
@@ -63,7 +63,7 @@ def rate_limit_wait(headers: Mapping[str, str]) -> float:
     Return 0 if a request and a token are left, or nothing is said of them.
     """
     waits = [
-        _seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
+        _parse_seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
         for kind in ("requests", "tokens")
         if _is_zero(headers.get(f"x-ratelimit-remaining-{kind}"))
     ]
@@ -77,7 +77,7 @@ def _is_zero(number: str | None) -> bool:
         return False
 
 
-def _seconds(span: str) -> float:
+def _parse_seconds(span: str) -> float:
     """Return the seconds in `1s`, `6m0s`, `120ms` or `7.5`.
 
     Return 0 for text that cannot be read or is far too long.
@@ -174,13 +174,13 @@ async def typed_errors[T](answer: Awaitable[T], *, within: float | None, redacto
     except TimeoutError as error:
         raise RequestError(Outcome.TIMEOUT, f"No answer came within {within or 0:g} seconds.") from error
     except Exception as error:  # a model of any make may raise anything, and one call is not the run
-        raise _foreign(error, redactor or redactor_of(())) from error
+        raise _foreign_error(error, redactor or redactor_of(())) from error
 
 
-def _foreign(error: Exception, redactor: KeyRedactor) -> RequestError:
+def _foreign_error(error: Exception, redactor: KeyRedactor) -> RequestError:
     # The clients of the well-known providers say the HTTP status of a refusal in `status_code`.
     status = getattr(error, "status_code", None)
-    words = _encodable(" ".join(redactor.redact(str(error)).split())[:300])
+    words = _make_encodable(" ".join(redactor.redact(str(error)).split())[:300])
     if isinstance(status, int) and status >= 300:
         headers = getattr(getattr(error, "response", None), "headers", None)
         return error_of_status(status, words, headers=headers if isinstance(headers, Mapping) else None)
@@ -201,16 +201,16 @@ def response_of(result: ChatResult) -> ModelResponse:
     tokens = output.get("token_counts") or _count_tokens(message, invalid)
     told = FieldReader({"finish_reason": finish}, invalid=invalid).text("finish_reason")
     return ModelResponse(
-        raw=_encodable(str(refusal) if refusal else text),
+        raw=_make_encodable(str(refusal) if refusal else text),
         # So marked, a refusal that is read back from a run file is still one.
         finish_reason="refusal" if refusal else told or None,
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         reasoning_tokens=tokens.reasoning,
         cached_tokens=tokens.cached,
-        reasoning=_encodable(reasoning) or None,
+        reasoning=_make_encodable(reasoning) or None,
         rate_limit_wait=output.get("rate_limit_wait", 0.0),
-        tool_calls=_encodable(output.get("tool_calls", "")),
+        tool_calls=_make_encodable(output.get("tool_calls", "")),
         invalid_fields=tuple(invalid),
     )
 
@@ -238,6 +238,6 @@ def _count_tokens(message: BaseMessage, invalid: list[str]) -> TokenCounts:
     )
 
 
-def _encodable(text: str) -> str:
+def _make_encodable(text: str) -> str:
     # Half a surrogate pair can be held by a str and by no file.
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -44,7 +44,7 @@ class SilenceLimit:
         self._loop = asyncio.get_running_loop()
         self._started = self._written = self._heard = self._loop.time()
         await self._timeout.__aenter__()
-        self._check()
+        self._check_silence()
         return self
 
     async def __aexit__(
@@ -74,18 +74,18 @@ class SilenceLimit:
         if now - self._written <= _KEPT_ALIVE * self.seconds:
             self._heard = now
 
-    def shorten(self) -> None:
+    def wait_briefly(self) -> None:
         """Wait only briefly from now on, because the answer is complete."""
         if self.seconds > _TO_CLOSE:
             self.seconds = _TO_CLOSE
-            self._check()
+            self._check_silence()
 
-    def _check(self) -> None:
+    def _check_silence(self) -> None:
         since = self._heard if self._has_written else max(self._heard, self._last_of_all())
         due = min(since + self.seconds, self._started + LONGEST_CALL)
         if self._timer is not None:
             self._timer.cancel()
         if due > self._loop.time():
-            self._timer = self._loop.call_at(due, self._check)
+            self._timer = self._loop.call_at(due, self._check_silence)
         else:
             self._timeout.reschedule(self._loop.time())

@@ -78,7 +78,7 @@ def prices_of(served: str, endpoint: str, *, batch: bool = False, writes: bool =
         return None
     price = _price_now(model, batch=batch)
     source = f"genai-prices {__version__}, {provider.id}/{model.id}{_by_the_clock(model)}"
-    return None if price is None else _prices(price, source, writes=writes)
+    return None if price is None else _read_prices(price, source, writes=writes)
 
 
 def given_prices(text: str) -> Prices:
@@ -108,7 +108,7 @@ def _by_the_clock(model: "ModelInfo") -> str:
     return ", as at this time of day" if any(hasattr(p.constraint, "end_time") for p in conditional) else ""
 
 
-def _prices(price: "ModelPrice", source: str, *, writes: bool) -> Prices | None:
+def _read_prices(price: "ModelPrice", source: str, *, writes: bool) -> Prices | None:
     listed = {name: value for name, value in vars(price).items() if value is not None and not _is_aside(name)}
     tiers = sorted({tier.start for value in listed.values() for tier in getattr(value, "tiers", ())})
     dollars = {name: float(getattr(value, "base", value)) for name, value in listed.items()}
@@ -295,15 +295,15 @@ class _Waiting:
     is_divisible: bool = False
     reservation: Reservation | None = None
 
-    def wake(self, refusal: Exception | None) -> None:
+    def wake_up(self, refusal: Exception | None) -> None:
         """Let the call go on, or refuse it. May be called from any thread."""
         if self.loop is _running_loop():
-            self._wake(refusal)
+            self._wake_call(refusal)
             return
         with suppress(RuntimeError):  # its loop is closed, and its caller gone
-            self.loop.call_soon_threadsafe(self._wake, refusal)
+            self.loop.call_soon_threadsafe(self._wake_call, refusal)
 
-    def _wake(self, refusal: Exception | None) -> None:
+    def _wake_call(self, refusal: Exception | None) -> None:
         if self.future.done():
             return
         if refusal is not None:
@@ -363,7 +363,7 @@ class Budget:
         if not self._is_capped or not spent.calls + unseen.calls:
             return ""
         cost = f", ${spent.cost:.4f}" if spent.cost else ""
-        said = f"Spent: {_some(spent.calls, 'call')}, {spent.tokens:,} tokens{cost}"
+        said = f"Spent: {_count_noun(spent.calls, 'call')}, {spent.tokens:,} tokens{cost}"
         if unseen.tokens or unseen.calls:
             dollars = f", ${unseen.cost:.4f}" if unseen.cost else ""
             said += f"; and up to {unseen.tokens:,} tokens{dollars} by calls whose use is not known"
@@ -383,7 +383,7 @@ class Budget:
     def check(self) -> None:
         """Raise `PausedError` if nothing is left for another call, whatever it takes."""
         with self._lock:
-            refusal = self._refusal or self._exhausted()
+            refusal = self._refusal or self._explain_exhausted()
         if refusal:
             raise PausedError(refusal)
         if self.parent is not None:
@@ -393,48 +393,48 @@ class Budget:
         """Refuse all further calls. Calls already sent go on to their end."""
         with self._lock:
             self._refusal = self._refusal or why
-            self._admit()
+            self._admit_waiting()
 
-    async def reserve(self, kind: CallKind, prompt: int = 0, *, is_divisible: bool = False) -> Reservation:
+    async def reserve_call(self, kind: CallKind, prompt: int = 0, *, is_divisible: bool = False) -> Reservation:
         """Wait until the budget covers a call, and reserve that. Raises `PausedError` if the budget is spent.
 
         `prompt` is the estimated number of input tokens. For a divisible call, raises `RequestError` with the outcome
         `TOO_LARGE` if the budget may cover a part of it.
         """
-        mine = await self._reserve(kind, prompt, is_divisible=is_divisible)
+        mine = await self._reserve_call(kind, prompt, is_divisible=is_divisible)
         if self.parent is not None:
             try:
-                mine.shared = await self.parent.reserve(kind, prompt, is_divisible=is_divisible)
+                mine.shared = await self.parent.reserve_call(kind, prompt, is_divisible=is_divisible)
             except BaseException:
-                self._settle(mine, None, was_sent=False)
+                self._settle_call(mine, None, was_sent=False)
                 raise
         return mine
 
     def settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         """End a reservation. `call` was counted already, or is None if its end was not seen or it was not sent."""
-        self._settle(reservation, call, was_sent=was_sent)
+        self._settle_call(reservation, call, was_sent=was_sent)
         if self.parent is not None and reservation.shared is not None:
-            self.parent._settle(reservation.shared, call, was_sent=was_sent)
+            self.parent._settle_call(reservation.shared, call, was_sent=was_sent)
 
     def count(self, call: Call) -> None:
         """Add what a call used to the total spent."""
         with self._lock:
             self.spent.add(call)
 
-    async def _reserve(self, kind: CallKind, prompt: int, *, is_divisible: bool) -> Reservation:
+    async def _reserve_call(self, kind: CallKind, prompt: int, *, is_divisible: bool) -> Reservation:
         with self._lock:
             if not self._is_capped and not self._refusal:
-                return self._take(kind, prompt)
+                return self._take_reservation(kind, prompt)
             loop = asyncio.get_running_loop()
             waiting = _Waiting(kind, prompt, loop, loop.create_future(), is_divisible)
             self._waiting.append(waiting)
-            self._admit()
+            self._admit_waiting()
         try:
             await waiting.future
         except asyncio.CancelledError:
             with self._lock:
                 if waiting.reservation is not None:
-                    self._settle(waiting.reservation, None, was_sent=False)
+                    self._settle_call(waiting.reservation, None, was_sent=False)
                 elif waiting in self._waiting:
                     self._waiting.remove(waiting)
             raise
@@ -442,20 +442,20 @@ class Budget:
             raise RuntimeError("a call was woken without a reservation")
         return waiting.reservation
 
-    def _use(self, kind: CallKind) -> _Use:
+    def _use_of(self, kind: CallKind) -> _Use:
         found = self._uses.get(kind)
         if found is None:
             found = self._uses[kind] = _Use(kind, self._ratios[kind.model])
         return found
 
-    def _take(self, kind: CallKind, prompt: int) -> Reservation:
-        use = self._use(kind)
+    def _take_reservation(self, kind: CallKind, prompt: int) -> Reservation:
+        use = self._use_of(kind)
         use.in_flight += 1
         use.prompts += prompt
         self._in_flight += 1
         return Reservation(kind, prompt)
 
-    def _settle(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
+    def _settle_call(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         with self._lock:
             use = self._uses[reservation.kind]
             use.in_flight -= 1
@@ -469,30 +469,30 @@ class Budget:
                 self.unseen.input_tokens += math.ceil(asked)
                 self.unseen.output_tokens += math.ceil(answered)
                 self.unseen.cost += use.dollars(asked, answered)
-            self._admit()
+            self._admit_waiting()
 
-    def _admit(self) -> None:
+    def _admit_waiting(self) -> None:
         """Wake waiting calls in order of arrival, as long as the first of them fits."""
         while self._waiting:
             first = self._waiting[0]
             if first.future.cancelled():
                 self._waiting.popleft()
                 continue
-            self._refusal = self._refusal or self._exhausted()
-            if not self._refusal and (lacking := self._lacking(first)) is not None:
+            self._refusal = self._refusal or self._explain_exhausted()
+            if not self._refusal and (lacking := self._find_lacking(first)) is not None:
                 if self._in_flight:
                     return
                 if first.is_divisible:
                     self._waiting.popleft()
-                    first.wake(RequestError(Outcome.TOO_LARGE, _refusal(*lacking)))
+                    first.wake_up(RequestError(Outcome.TOO_LARGE, _explain_refusal(*lacking)))
                     continue
-                self._refusal = _refusal(*lacking)
+                self._refusal = _explain_refusal(*lacking)
             self._waiting.popleft()
             if not self._refusal:
-                first.reservation = self._take(first.kind, first.prompt)
-            first.wake(PausedError(self._refusal) if self._refusal else None)
+                first.reservation = self._take_reservation(first.kind, first.prompt)
+            first.wake_up(PausedError(self._refusal) if self._refusal else None)
 
-    def _exhausted(self) -> str:
+    def _explain_exhausted(self) -> str:
         """Explain why no call may be sent, whatever the current ones take. Return "" if one may."""
         total, limits = self.spent, self.limits
         calls = total.calls + self.unseen.calls + self._in_flight
@@ -502,21 +502,21 @@ class Budget:
             return f"The endpoint does not count tokens, so only {parameter('max_calls')} can cap what the run costs."
         tokens, cost = total.tokens + self.unseen.tokens, total.cost + self.unseen.cost
         if limits.max_tokens is not None and tokens >= limits.max_tokens:
-            return _refusal("max_tokens", limits.max_tokens, tokens)
+            return _explain_refusal("max_tokens", limits.max_tokens, tokens)
         if limits.max_cost is not None and cost >= limits.max_cost:
-            return _refusal("max_cost", limits.max_cost, cost)
+            return _explain_refusal("max_cost", limits.max_cost, cost)
         return ""
 
-    def _lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
+    def _find_lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
         """Return the cap that a call would exceed next to the current ones, in the form of `_refusal`'s arguments.
 
         Return None if the call fits.
         """
         if not self._caps_tokens:
             return None
-        use = self._use(call.kind)
+        use = self._use_of(call.kind)
         asked, answered = use.expected(1, call.prompt, alone=not self._in_flight)
-        held, held_cost = self._held()
+        held, held_cost = self._expected_use()
         cost = use.dollars(asked, answered)
         most, used = self.limits.max_tokens, self.spent.tokens + self.unseen.tokens
         if most is not None and used + held + asked + answered > most:
@@ -526,7 +526,7 @@ class Budget:
             return "max_cost", dollars, paid, cost, asked, answered
         return None
 
-    def _held(self) -> tuple[float, float]:
+    def _expected_use(self) -> tuple[float, float]:
         """Return the tokens and dollars that all current calls are expected to take."""
         tokens = cost = 0.0
         for use in self._uses.values():
@@ -536,7 +536,7 @@ class Budget:
         return tokens, cost
 
 
-def _refusal(
+def _explain_refusal(
     cap: _Cap,
     most: float,
     used: float,
@@ -562,5 +562,5 @@ def _refusal(
     return f"The budget of {budget} is spent ({counted}{left}); {goes_on}"
 
 
-def _some(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -78,16 +78,16 @@ class RequestsInFlight:
         with self._lock:
             waiting = self._waiting.pop(key, [])
             if not keep_lock:
-                self._unlock(key)
+                self._unlock_key(key)
         for loop, ended in waiting:
             with suppress(RuntimeError):  # a loop that is closed waits for nothing
-                loop.call_soon_threadsafe(_end, ended)
+                loop.call_soon_threadsafe(_end_future, ended)
 
-    def unlock(self, key: str) -> None:
+    def unlock_request(self, key: str) -> None:
         """Let other processes send a request, or find its answer."""
         with self._lock:
             if key not in self._waiting:
-                self._unlock(key)
+                self._unlock_key(key)
 
     def close(self) -> None:
         """Give up all locks, and remove their file if no other process has any."""
@@ -105,21 +105,21 @@ class RequestsInFlight:
         if self._file is None:
             return True
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(key))
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _key_place(key))
         except OSError:
             return False
         return True
 
-    def _unlock(self, key: str) -> None:
+    def _unlock_key(self, key: str) -> None:
         if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _place(key))
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, _key_place(key))
 
 
-def _place(key: str) -> int:
+def _key_place(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) >> 2
 
 
-def _end(ended: asyncio.Future[None]) -> None:
+def _end_future(ended: asyncio.Future[None]) -> None:
     if not ended.done():
         ended.set_result(None)
 
@@ -199,7 +199,7 @@ class AnswerCache:
         #: Groups of answers committed so far.
         self.commits = 0
         self._patience = patience
-        self._write_con, self._read_con = _open(path, patience)
+        self._write_con, self._read_con = _open_connections(path, patience)
         self._reading, self._lock = threading.Lock(), threading.Lock()
         #: Kept and not committed yet, in the order in which they came.
         self._pending: dict[_Key, Call] = {}
@@ -211,7 +211,7 @@ class AnswerCache:
         self._users = 1
         self._in_flight = RequestsInFlight(path.with_name(f"{path.name}.locks"))
         self._work, self._closing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="populace-cache", daemon=True)
+        self._thread = threading.Thread(target=self._write_pending, name="populace-cache", daemon=True)
         self._thread.start()
 
     @classmethod
@@ -245,7 +245,7 @@ class AnswerCache:
         with self._lock:
             call = self._pending.get((scope, key.request_hash, key.replicate))
         if call is not None:
-            return _reply(call)
+            return _call_reply(call)
         try:
             with self._reading:
                 at = (bytes.fromhex(key.request_hash), key.replicate, scope)
@@ -259,13 +259,16 @@ class AnswerCache:
         if row is None:
             return None
         raw, finish_reason, reasoning, *tokens, checksum = row
-        if checksum != _checksum(*at, raw, finish_reason, reasoning, *tokens):
+        if checksum != _row_checksum(*at, raw, finish_reason, reasoning, *tokens):
             with self._lock:
                 if (scope, key.request_hash, key.replicate) not in self._damaged:
                     self._damaged.add((scope, key.request_hash, key.replicate))
                     self.damaged += 1
             return None
-        return replace(ModelResponse(_text(raw) or "", _text(finish_reason), *tokens), reasoning=_text(reasoning))
+        return replace(
+            ModelResponse(_decode_text(raw) or "", _decode_text(finish_reason), *tokens),
+            reasoning=_decode_text(reasoning),
+        )
 
     def keep(self, call: Call, scope: str) -> None:
         """Accept an answer and return at once. It is durable soon after. Raises `CacheError`."""
@@ -306,26 +309,26 @@ class AnswerCache:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _run(self) -> None:
+    def _write_pending(self) -> None:
         with closing(self._write_con):
             while self._failure is None:
                 self._work.wait()
                 self._closing.wait(GROUP_SECONDS)
-                batch = self._take()
+                batch = self._take_pending()
                 if batch:
-                    self._try(batch)
+                    self._try_write(batch)
                 elif self._closing.is_set():
                     break
 
-    def _take(self) -> dict[_Key, Call]:
+    def _take_pending(self) -> dict[_Key, Call]:
         with self._lock:
             if not self._closing.is_set():
                 self._work.clear()
             return self._pending.copy()
 
-    def _try(self, batch: dict[_Key, Call]) -> None:
+    def _try_write(self, batch: dict[_Key, Call]) -> None:
         try:
-            self._write(batch)
+            self._write_calls(batch)
         except Exception as error:  # noqa: BLE001 - a thread that died silently would lose every later answer
             with self._lock:
                 self._failure = error
@@ -336,23 +339,23 @@ class AnswerCache:
                 del self._pending[key]
                 self._damaged.discard(key)
                 scope, request_hash, replicate = key
-                self._in_flight.unlock(f"{request_hash} {replicate} {scope}")
+                self._in_flight.unlock_request(f"{request_hash} {replicate} {scope}")
 
-    def _write(self, batch: dict[_Key, Call]) -> None:
+    def _write_calls(self, batch: dict[_Key, Call]) -> None:
         self._write_con.execute("BEGIN IMMEDIATE")
         self._write_con.executemany(_KEEP_SCOPE, [(scope,) for scope in {scope for scope, _, _ in batch}])
         spoilt = [_place_of(key) for key in batch if key in self._damaged]
         self._write_con.executemany(_FORGET, spoilt)
-        self._write_con.executemany(_KEEP, [_row(scope, call) for (scope, _, _), call in batch.items()])
+        self._write_con.executemany(_KEEP, [_call_row(scope, call) for (scope, _, _), call in batch.items()])
         self._write_con.execute("COMMIT")
         self.commits += 1
 
     def _cache_error(self, failure: Exception) -> CacheError:
         self._reported = True
         way = f"give another {parameter('cache')}, or go on with {parameter('cache', value=False)}"
-        if _code(failure) == sqlite3.SQLITE_FULL:
+        if _error_code(failure) == sqlite3.SQLITE_FULL:
             way = f"free some space, or go on with {parameter('cache', value=False)}"
-        elif _code(failure) == sqlite3.SQLITE_BUSY:
+        elif _error_code(failure) == sqlite3.SQLITE_BUSY:
             way = f"another process has kept it locked for {self._patience:g} s: end that one, "
             way += f"or go on with {parameter('cache', value=False)}"
         error = CacheError(
@@ -363,28 +366,28 @@ class AnswerCache:
         return error
 
 
-def _open(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+def _open_connections(path: Path, patience: float) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     """Open two connections, one to write and one to read, to a cache that then exists and can be written."""
     try:
         _check_place(path)
         remove_parts(path)
         if not path.exists():
-            _create(path, patience)
+            _create_cache(path, patience)
         with ExitStack() as opened:
-            writer = opened.enter_context(closing(_connect(path, patience)))
-            _check(writer, path)
-            _make(writer, patience)
-            reader = opened.enter_context(closing(_connect(path, patience)))
+            writer = opened.enter_context(closing(_connect_cache(path, patience)))
+            _check_cache(writer, path)
+            _make_tables(writer, patience)
+            reader = opened.enter_context(closing(_connect_cache(path, patience)))
             opened.pop_all()
             return writer, reader
     except (sqlite3.Error, OSError) as error:
-        raise _refusal(path, error, patience) from error
+        raise _explain_error(path, error, patience) from error
 
 
-def _create(path: Path, patience: float) -> None:
+def _create_cache(path: Path, patience: float) -> None:
     """Create an empty cache that only its owner can read. It gets its name only when it is complete."""
-    with suppress(FileExistsError), whole_file(path.absolute()) as part, closing(_connect(part, patience)) as con:
-        _make(con, patience)
+    with suppress(FileExistsError), whole_file(path.absolute()) as part, closing(_connect_cache(part, patience)) as con:
+        _make_tables(con, patience)
 
 
 def _check_place(path: Path) -> None:
@@ -396,15 +399,15 @@ def _check_place(path: Path) -> None:
         raise SetupError(f"There is no folder {str(path.parent)!r} for the answer cache {path.name!r}; make it first.")
     # SQLite takes a file of one byte for an empty one, and would write over it.
     if path.exists() and path.stat().st_size == 1:
-        raise _foreign(path)
+        raise _foreign_file(path)
 
 
-def _connect(path: Path, patience: float) -> sqlite3.Connection:
+def _connect_cache(path: Path, patience: float) -> sqlite3.Connection:
     # Absolute, because SQLite has its own idea of names such as ':memory:'.
     return sqlite3.connect(path.absolute(), timeout=patience, isolation_level=None, check_same_thread=False)
 
 
-def _check(con: sqlite3.Connection, path: Path) -> None:
+def _check_cache(con: sqlite3.Connection, path: Path) -> None:
     """Raise an error for a file that is not ours, before anything is written to it."""
     # In one transaction: another process may be making the tables meanwhile.
     con.execute("BEGIN")
@@ -413,7 +416,7 @@ def _check(con: sqlite3.Connection, path: Path) -> None:
     (tables,) = con.execute("SELECT count(*) FROM sqlite_master").fetchone()
     con.execute("COMMIT")
     if application != _APPLICATION and (application or version or tables):
-        raise _foreign(path)
+        raise _foreign_file(path)
     if version > _VERSION:
         raise SetupError(
             f"The answer cache {str(path)!r} has format {version}, and this version of Populace reads format "
@@ -421,7 +424,7 @@ def _check(con: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _make(con: sqlite3.Connection, patience: float) -> None:
+def _make_tables(con: sqlite3.Connection, patience: float) -> None:
     """Create the tables unless they exist.
 
     Write in any case, to find out now if the file cannot be written.
@@ -433,7 +436,7 @@ def _make(con: sqlite3.Connection, patience: float) -> None:
             con.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if _error_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(0.01)
     # Each commit reaches the disk, at half a millisecond: SQLite's default here would lose some in a power cut.
@@ -446,10 +449,10 @@ def _make(con: sqlite3.Connection, patience: float) -> None:
                 con.execute(f"ALTER TABLE answers ADD COLUMN {name} {kind}")
 
 
-def _refusal(path: Path, error: sqlite3.Error | OSError, patience: float) -> SetupError:
-    code = _code(error)
+def _explain_error(path: Path, error: sqlite3.Error | OSError, patience: float) -> SetupError:
+    code = _error_code(error)
     if code == sqlite3.SQLITE_NOTADB:
-        return _foreign(path)
+        return _foreign_file(path)
     way = "restore it from a copy, or give another file"
     if code == sqlite3.SQLITE_BUSY:
         way = f"another process has kept it locked for {patience:g} s: end that one, or give another file"
@@ -461,21 +464,21 @@ def _refusal(path: Path, error: sqlite3.Error | OSError, patience: float) -> Set
     return SetupError(f"The answer cache {str(path)!r} cannot be opened ({what}); {way}.")
 
 
-def _foreign(path: Path) -> SetupError:
+def _foreign_file(path: Path) -> SetupError:
     return SetupError(f"{str(path)!r} is no answer cache; give the path of one, or of a file that does not exist yet.")
 
 
-def _code(error: Exception) -> int | None:
+def _error_code(error: Exception) -> int | None:
     """Return SQLite's number for a kind of error, without its extended part."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
 
 
-def _row(scope: str, call: Call) -> tuple[object, ...]:
-    reply = _reply(call)
+def _call_row(scope: str, call: Call) -> tuple[object, ...]:
+    reply = _call_reply(call)
     at = _place_of((scope, call.request_hash, call.replicate))
     tokens = (call.input_tokens, call.output_tokens, call.reasoning_tokens, call.cached_tokens)
-    told = (_bytes(reply.raw), _bytes(reply.finish_reason), _bytes(reply.reasoning))
+    told = (_encode_text(reply.raw), _encode_text(reply.finish_reason), _encode_text(reply.reasoning))
     return (
         *at,
         call.model,
@@ -484,7 +487,7 @@ def _row(scope: str, call: Call) -> tuple[object, ...]:
         *tokens,
         int(call.ended_at.timestamp()),
         told[2],
-        _checksum(*at, *told, *tokens),
+        _row_checksum(*at, *told, *tokens),
     )
 
 
@@ -493,7 +496,7 @@ def _place_of(key: _Key) -> tuple[bytes, int, str]:
     return bytes.fromhex(request_hash), replicate, scope
 
 
-def _checksum(*fields: bytes | str | int | None) -> bytes:
+def _row_checksum(*fields: bytes | str | int | None) -> bytes:
     """Return the checksum of a row's fields in their order: where they are, what was answered, and the tokens."""
     digest = blake2b(digest_size=8)
     for field in fields:
@@ -503,14 +506,14 @@ def _checksum(*fields: bytes | str | int | None) -> bytes:
     return digest.digest()
 
 
-def _reply(call: Call) -> ModelResponse:
+def _call_reply(call: Call) -> ModelResponse:
     tokens = (call.input_tokens, call.output_tokens, call.reasoning_tokens, call.cached_tokens)
     return ModelResponse(call.raw or "", call.finish_reason, *tokens, reasoning=call.reasoning)
 
 
-def _bytes(text: str | None) -> bytes | None:
+def _encode_text(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogatepass")
 
 
-def _text(data: bytes | None) -> str | None:
+def _decode_text(data: bytes | None) -> str | None:
     return None if data is None else data.decode("utf-8", "surrogatepass")

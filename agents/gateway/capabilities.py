@@ -109,18 +109,20 @@ class OutputModes:
             shape = (
                 schema.json_schema
                 if self._takes_all
-                else self._kept(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
+                else self._keep_made(schema.json_schema, left_out, partial(sent_shape, left_out=left_out))
             )
             form = {"name": _schema_name(schema.name), "schema": shape, "strict": True}
-            return _messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
+            return _make_messages(prompt.messages), {"response_format": {"type": "json_schema", "json_schema": form}}
         if mode is OutputMode.TOOLS and schema.native is not None:
             return [_native_message(one) for one in schema.native.messages], {"tools": list(schema.native.tools)}
         if mode is OutputMode.TEXT:
-            return _messages(prompt.messages), {}
-        messages = _messages(_with_form(prompt.messages, self._kept(schema.json_schema, "text", schema_instructions)))
+            return _make_messages(prompt.messages), {}
+        messages = _make_messages(
+            _with_form(prompt.messages, self._keep_made(schema.json_schema, "text", schema_instructions))
+        )
         return messages, {"response_format": {"type": mode.value}} if mode is OutputMode.JSON else {}
 
-    def fallback(
+    def choose_fallback(
         self, mode: OutputMode, fault: RequestError, schema: AnswerSchema[Any], left_out: AbstractSet[str] | None = None
     ) -> OutputMode | None:
         """Return the form in which to repeat a request that was refused in `mode`, or None if that is not to blame.
@@ -196,7 +198,7 @@ class OutputModes:
     def _is_unheeded(self) -> bool:
         return self._unheeded is not None and self._unheeded >= _UNHEEDED
 
-    def _kept(self, schema: Mapping[str, Any], what: object, make: Callable[[Mapping[str, Any]], Any]) -> Any:
+    def _keep_made(self, schema: Mapping[str, Any], what: object, make: Callable[[Mapping[str, Any]], Any]) -> Any:
         # Kept by identity, and the schema with it: the number of an object that is gone is given away again.
         kept = self._made.get((id(schema), what))
         if kept is None:
@@ -239,7 +241,7 @@ def _with_form(messages: tuple[PromptMessage, ...], form: str) -> tuple[PromptMe
     return (("system", form), *messages)
 
 
-def _messages(messages: tuple[PromptMessage, ...]) -> list[BaseMessage]:
+def _make_messages(messages: tuple[PromptMessage, ...]) -> list[BaseMessage]:
     return [_CLASSES[role](text) for role, text in messages]
 
 
@@ -309,7 +311,7 @@ class ParameterSupport:
                 kwargs[_USAGE] = {"include_usage": True}
         return kwargs
 
-    def blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
+    def find_blamed(self, fault: RequestError, arguments: Mapping[str, Any]) -> str | None:
         """Return the parameter among `arguments` to leave out of a refused request, or None if none is to blame."""
         if fault.outcome not in _REFUSALS or not _NOT_TAKEN.search(fault.detail):
             return None

@@ -134,10 +134,10 @@ class ModelClient[H: ServedModel](ABC):
         failed, ahead = 0, False
         while True:
             try:
-                return await self._send(pending, ahead=ahead)
+                return await self._send_attempt(pending, ahead=ahead)
             except RequestError as fault:
                 ahead = False
-                if pending.adapt(fault) or self.limiter.outage.excuses(fault, pending.missed):
+                if pending.adapt(fault) or self.limiter.outage.is_to_blame(fault, pending.missed):
                     continue
                 failed += 1
                 self.breaker.note(fault.outcome, fault.detail)
@@ -163,17 +163,17 @@ class ModelClient[H: ServedModel](ABC):
         await asyncio.sleep(delay)
         return True
 
-    async def _send[T](self, pending: PendingRequest[T], *, ahead: bool) -> Answer[T]:
+    async def _send_attempt[T](self, pending: PendingRequest[T], *, ahead: bool) -> Answer[T]:
         """Send one attempt, and return its answer.
 
         Raises `RequestError` if no answer came, `EndpointError` or `PausedError` if nothing may be sent.
         """
         pending.sent += 1
-        estimate = self._estimate(pending.request)
+        estimate = self._estimate_request(pending.request)
         try:
             # Before the slot: no slot stays empty while a call waits for what others leave of the budget.
-            pending.reservation = await self.budget.reserve(
-                self._kind(pending.request), estimate.prompt, is_divisible=pending.is_divisible
+            pending.reservation = await self.budget.reserve_call(
+                self._call_kind(pending.request), estimate.prompt, is_divisible=pending.is_divisible
             )
         except PausedError:
             self.meter.outcomes[Outcome.BUDGET] += 1
@@ -183,14 +183,14 @@ class ModelClient[H: ServedModel](ABC):
             if self._queue is None or not self._queue.takes(pending.request.context):
                 queued = time.perf_counter()
                 # A first request may lead to a second one, so it starts earlier: the last to end then end together.
-                slot = await self.limiter.acquire(estimate, ahead=ahead, defer=pending.request.is_further)
+                slot = await self.limiter.acquire_slot(estimate, ahead=ahead, defer=pending.request.is_further)
                 waited = time.perf_counter() - queued
             call = self.liveness.begin_call()
             self.liveness.check()
             self.breaker.check()
-            answer = await self._attempt(pending, slot, waited)
+            answer = await self._make_attempt(pending, slot, waited)
         finally:
-            self._end(pending, slot)
+            self._end_attempt(pending, slot)
             if call is not None:
                 self.liveness.end_call(call)
         if slot is not None:
@@ -198,20 +198,20 @@ class ModelClient[H: ServedModel](ABC):
             await asyncio.sleep(0)
         return answer
 
-    def _kind[T](self, request: ModelRequest[T]) -> CallKind:
+    def _call_kind[T](self, request: ModelRequest[T]) -> CallKind:
         return CallKind(request.model, request.prompt.name, self._most_tokens(request), self._prices)
 
     def _most_tokens[T](self, request: ModelRequest[T]) -> int:
         """Return the maximum tokens of an answer and the thoughts before it, or 0 for no limit."""
         return request.max_tokens + self._thinking if request.max_tokens else 0
 
-    def _estimate[T](self, request: ModelRequest[T]) -> TokenEstimate:
+    def _estimate_request[T](self, request: ModelRequest[T]) -> TokenEstimate:
         """Return what the budget and the rate limits reserve for a request. It is empty if neither caps tokens."""
         if not self.budget.needs_tokens and not self._rate_limiter.caps_tokens:
             return TokenEstimate()
         return estimate_tokens(request.prompt, request.schema, self._most_tokens(request))
 
-    async def _attempt[T](self, pending: PendingRequest[T], slot: Slot | None, waited: float) -> Answer[T]:
+    async def _make_attempt[T](self, pending: PendingRequest[T], slot: Slot | None, waited: float) -> Answer[T]:
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
         pending.slot = slot
         attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
@@ -228,17 +228,17 @@ class ModelClient[H: ServedModel](ABC):
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
             lost: Answer[T] = Answer(fault.outcome, reason=_reason_of(fault))
-            self._record(pending, attempt, lost, fault.partial, by_queue=slot is None, has_answer=False)
+            self._record_attempt(pending, attempt, lost, fault.partial, by_queue=slot is None, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
         self.liveness.was_answered = True
         answer = self._judge(pending, endpoint, response)
-        self._record(pending, attempt, answer, response, by_queue=slot is None)
+        self._record_attempt(pending, attempt, answer, response, by_queue=slot is None)
         self.breaker.note(answer.outcome, answer.reason)
         return answer
 
-    def _end[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
+    def _end_attempt[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
         """Count an attempt as ended. The meter has its numbers already."""
         if pending.reservation is not None:
             self.budget.settle(pending.reservation, pending.call, was_sent=pending.is_sent)
@@ -246,7 +246,7 @@ class ModelClient[H: ServedModel](ABC):
         if slot is not None:
             self.limiter.release(slot)
 
-    def _record[T](
+    def _record_attempt[T](
         self,
         pending: PendingRequest[T],
         attempt: Attempt,
@@ -329,8 +329,8 @@ class ChatClient(ModelClient[ModelHandle]):
         if reply is None:
             found = ((store.source, store.recall(key, self._scope)) for store in self._stores)
             source, reply = next(((name, kept) for name, kept in found if kept is not None), (source, None))
-        if self._cache is not None:
-            self.meter.damaged = self._cache.damaged
+        if self._answer_cache is not None:
+            self.meter.damaged = self._answer_cache.damaged
         if reply is None:
             return None
         self.meter.recalled[source] += 1
@@ -349,15 +349,15 @@ class ChatClient(ModelClient[ModelHandle]):
 
         A request of a batch may take a day, and is waited for that long.
         """
-        if self._cache is None:
+        if self._answer_cache is None:
             yield False
             return
         by_queue = self._queue is not None and self._queue.takes(request.context)
-        async with self._cache.claim(key, self._scope, patience=_BATCH_PATIENCE if by_queue else LONGEST_CALL):
+        async with self._answer_cache.claim(key, self._scope, patience=_BATCH_PATIENCE if by_queue else LONGEST_CALL):
             yield True
 
     @cached_property
-    def _cache(self) -> AnswerCache | None:
+    def _answer_cache(self) -> AnswerCache | None:
         return next((store for store in self._stores if isinstance(store, AnswerCache)), None)
 
     async def _respond[T](
@@ -390,13 +390,13 @@ class ChatClient(ModelClient[ModelHandle]):
         slot = pending.slot
         within = self._timeout * (slot.slowness if slot else 1)
         if slot is not None and "stream" in kwargs:
-            kwargs["silence"] = self._silence(slot, within)
+            kwargs["silence"] = self._silence_limit(slot, within)
         response = await send_chat(chat, messages, kwargs, within=None if "silence" in kwargs else within)
         if pending.mode is OutputMode.TOOLS and request.schema.native is not None:
             return endpoint.output_modes.read_native(request.schema.native, response)
         return response
 
-    def _silence(self, slot: Slot, within: float) -> SilenceLimit:
+    def _silence_limit(self, slot: Slot, within: float) -> SilenceLimit:
         throughput, loop = slot.endpoint.throughput, asyncio.get_running_loop()
 
         def note(pieces: int) -> None:
@@ -513,17 +513,17 @@ class Gateway:
     @property
     def in_flight(self) -> int:
         """Calls in flight now, of all roles."""
-        return sum(one._client.limiter.in_flight for one in self._all)
+        return sum(one._client.limiter.in_flight for one in self._all_gateways)
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a slot now, of all roles."""
-        return sum(one._client.limiter.waiting for one in self._all)
+        return sum(one._client.limiter.waiting for one in self._all_gateways)
 
     @property
     def limit(self) -> int:
         """Calls that may be in flight at once, of all roles, as learnt so far."""
-        return sum(one._client.limiter.limit for one in self._all)
+        return sum(one._client.limiter.limit for one in self._all_gateways)
 
     @property
     def peak_in_flight(self) -> int:
@@ -572,9 +572,9 @@ class Gateway:
 
     async def aclose(self) -> None:
         """Close the connections of all models. The next call opens new ones."""
-        for one in self._all:
+        for one in self._all_gateways:
             await one.model.aclose()
 
     @property
-    def _all(self) -> tuple["Gateway", ...]:
+    def _all_gateways(self) -> tuple["Gateway", ...]:
         return (self, *self.roles.values())

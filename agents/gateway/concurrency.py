@@ -79,7 +79,7 @@ class Throughput:
         if median(self._took) <= _SLOW:
             self.width = math.inf
         elif self._pieces:
-            self._fit()
+            self._fit_width()
         self._answers += 1
         if self._answers % _FADING == 0:
             for counts in (self._pieces, self._seconds, self._queued):
@@ -91,7 +91,7 @@ class Throughput:
         self.watch(now, in_flight)
         self._writing.discard(call)
 
-    def _fit(self) -> None:
+    def _fit_width(self) -> None:
         rates = {n: self._pieces[n] / self._seconds[n] for n in self._pieces if self._is_known(n)}
         best = max(rates.values(), default=0.0)
         useful = min((n for n, rate in rates.items() if rate >= _AS_GOOD * best), default=0)
@@ -228,7 +228,7 @@ class EndpointState:
         self._missed = self._times_out = self._spared = 0
         self._recent.append((slot.width, True))
         self.throughput.answered(now - slot.started)
-        self._pause(now, rate_limit_wait)
+        self._pause_until(now, rate_limit_wait)
         # An answer from before the last burst, or while slots were free, does not show that more calls would succeed.
         if self._level < self._most and slot.bursts == self._bursts and self.in_flight >= self.limit:
             slowly = _PATIENCE if self._took <= self._level < self._took + 1 else 1
@@ -244,22 +244,22 @@ class EndpointState:
             if slot.bursts == self._bursts and not is_full and self._is_chance(slot.width):
                 self._spared += 1
             else:
-                self._shrink(slot)
+                self._shrink_limit(slot)
             if is_full:
-                self._pause(now, fault.retry_after or 0.0)
+                self._pause_until(now, fault.retry_after or 0.0)
         else:
-            self._pause(now, fault.retry_after or 0.0)
+            self._pause_until(now, fault.retry_after or 0.0)
         if fault.outcome is Outcome.TIMEOUT and fault.status is None and fault.partial is None:
             self._slowness = min(_SLOWEST, max(self._slowness, 2 * slot.slowness))
-        self._miss(now, fault)
+        self._count_miss(now, fault)
 
     def _is_chance(self, width: int) -> bool:
         """Return whether refusals at this width may be chance.
 
         If they are, they are as frequent with fewer concurrent calls.
         """
-        ended, live, refused = self._at(width, math.inf)
-        others, others_live, elsewhere = self._at(0, _BELOW**2 * width)
+        ended, live, refused = self._count_at(width, math.inf)
+        others, others_live, elsewhere = self._count_at(0, _BELOW**2 * width)
         if not self._bursts:
             # Refusals come before answers: a call that is in flight yet counts as one that was taken.
             may_be = _SHARE * (ended + live)
@@ -278,11 +278,11 @@ class EndpointState:
             first -= 1
         while last + 1 in refused:
             last += 1
-        ended, live, number = self._at(slot.width, math.inf)
+        ended, live, number = self._count_at(slot.width, math.inf)
         beyond_chance = number >= _IN_SUCCESSION and number > (ended + live) / 2
         return beyond_chance or last - first + 1 >= min(_IN_SUCCESSION, self._most)
 
-    def _at(self, least: int, below: float) -> tuple[int, int, int]:
+    def _count_at(self, least: int, below: float) -> tuple[int, int, int]:
         """Count, for calls at these widths, how many of the latest ended, are still open, and were refused.
 
         Widths count concurrent calls, from `least` to just under `below`.
@@ -291,7 +291,7 @@ class EndpointState:
         live = sum(least <= slot.width < below for slot in self._live)
         return len(ends), live, len(ends) - sum(ends)
 
-    def _shrink(self, slot: Slot) -> None:
+    def _shrink_limit(self, slot: Slot) -> None:
         if slot.bursts == self._bursts:
             self._bursts += 1
             # Refusals that were put down to chance a moment ago, with no answer since, were the first of this burst.
@@ -304,12 +304,12 @@ class EndpointState:
         self._took = self._width - self._refused
         self._level = max(1.0, min(self._level, max(_AT_MOST * self._width, _BELOW * self._took)))
 
-    def _pause(self, now: float, seconds: float) -> None:
+    def _pause_until(self, now: float, seconds: float) -> None:
         # A longer pause ends the requests that meet it: those that are waiting may as well fail at once.
         if 0.0 < seconds <= self._patience:
             self.paused_until = max(self.paused_until, now + seconds)
 
-    def _miss(self, now: float, fault: RequestError) -> None:
+    def _count_miss(self, now: float, fault: RequestError) -> None:
         if fault.outcome is Outcome.UNREACHABLE:
             self._missed = _IN_A_ROW
         elif fault.outcome in _MISSING and fault.status not in _TOO_MANY:
@@ -366,7 +366,7 @@ class ConcurrencyLimiter:
         """Calls that wait for a slot."""
         return len(self._queue) + len(self._deferred)
 
-    async def acquire(self, estimate: TokenEstimate, *, ahead: bool = False, defer: bool = False) -> Slot:
+    async def acquire_slot(self, estimate: TokenEstimate, *, ahead: bool = False, defer: bool = False) -> Slot:
         """Wait for a slot, which is the caller's until `release`. Raises `PausedError` after too long an outage.
 
         A request that is `ahead` goes before all that wait. It has waited for its slot before and was refused. With
@@ -377,14 +377,14 @@ class ConcurrencyLimiter:
             self._queue.appendleft((future, estimate))
         else:
             (self._deferred if defer else self._queue).append((future, estimate))
-        self._admit()
+        self._admit_waiting()
         try:
             return await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():  # the slot was ours already: the next request's, then
                 future.result().used = 0
                 self.release(future.result())
-            self._admit()
+            self._admit_waiting()
             raise
 
     def answered(self, slot: Slot, response: ModelResponse) -> None:
@@ -402,7 +402,7 @@ class ConcurrencyLimiter:
         self._may_double = False
         self.outage.failed(slot.endpoint.number, fault, request, now)
         if slot is self._trying:
-            self.outage.tried(fault, now)
+            self.outage.note_try(fault, now)
         if fault.outcome in _UNUSED:
             slot.used = 0
         slot.endpoint.failed(slot, now, fault)
@@ -418,26 +418,26 @@ class ConcurrencyLimiter:
         now = asyncio.get_running_loop().time()
         slot.endpoint.end(slot, now)
         self._rate_limiter.settle(now, slot.held, slot.used)
-        self._admit()
+        self._admit_waiting()
 
-    def _admit(self) -> None:
+    def _admit_waiting(self) -> None:
         while (queue := self._queue or self._deferred) and self._has_room():
             future, estimate = queue[0]
             if not future.done():
                 now = asyncio.get_running_loop().time()
-                state, ready_at = self._tried(now) if self.outage.is_on else self._roomiest(now)
+                state, ready_at = self._endpoint_to_try(now) if self.outage.is_on else self._find_roomiest(now)
                 if self.outage.over:
                     future.set_exception(PausedError(self.outage.over))
                     queue.popleft()
                     continue
                 if state is None:
-                    self._wake(ready_at)
+                    self._wake_at(ready_at)
                     return
                 ready_at = self._rate_limiter.ready_at(now, estimate)
                 if ready_at > now:
-                    self._wake(ready_at)
+                    self._wake_at(ready_at)
                     return
-                slot = self._started(state, now, estimate)
+                slot = self._start_call(state, now, estimate)
                 self._trying = slot if self.outage.is_on else None
                 future.set_result(slot)
             queue.popleft()
@@ -448,16 +448,16 @@ class ConcurrencyLimiter:
         if self._first is None or self.in_flight < min(self.most, self._first):
             return self.in_flight < self.most
         if self._doubling is None and self._may_double:
-            self._doubling = asyncio.get_running_loop().call_later(_DOUBLED_AFTER, self._double)
+            self._doubling = asyncio.get_running_loop().call_later(_DOUBLED_AFTER, self._double_first)
         return False
 
-    def _double(self) -> None:
+    def _double_first(self) -> None:
         self._doubling = None
         if self._first is not None and self._may_double:
             self._first *= 2
-            self._admit()
+            self._admit_waiting()
 
-    def _tried(self, now: float) -> tuple[EndpointState | None, float]:
+    def _endpoint_to_try(self, now: float) -> tuple[EndpointState | None, float]:
         """Return the endpoint to try during an outage, however many calls hang there, and the time to look again.
 
         The endpoint is None if it is too early to try.
@@ -465,7 +465,7 @@ class ConcurrencyLimiter:
         ready_at = self.outage.ready_at(now)
         return (None, ready_at) if ready_at > now else (self._states[self.outage.next_endpoint()], now)
 
-    def _roomiest(self, now: float) -> tuple[EndpointState | None, float]:
+    def _find_roomiest(self, now: float) -> tuple[EndpointState | None, float]:
         """Return the endpoint with the most room, and the time to look again.
 
         The endpoint is None if all are full. The time is infinity if a slot must be released first.
@@ -478,13 +478,13 @@ class ConcurrencyLimiter:
             return min(ready, key=lambda state: state.in_flight / state.limit), now
         return None, min((state.paused_until for state in free), default=math.inf)
 
-    def _started(self, state: EndpointState, now: float, estimate: TokenEstimate) -> Slot:
+    def _start_call(self, state: EndpointState, now: float, estimate: TokenEstimate) -> Slot:
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         return state.start(now, estimate, self._rate_limiter.start(now, estimate))
 
-    def _wake(self, when: float) -> None:
+    def _wake_at(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         # Without a moment to wait for, it is a released slot that admits the next request.
-        self._timer = asyncio.get_running_loop().call_at(when, self._admit) if when < math.inf else None
+        self._timer = asyncio.get_running_loop().call_at(when, self._admit_waiting) if when < math.inf else None

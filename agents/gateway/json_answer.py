@@ -80,18 +80,18 @@ def escape_literal_backslashes(text: str) -> tuple[str, tuple[str, ...]]:
     r"""Return the JSON text with literal backslashes doubled, and each command they begin once: `("\frac", ...)`."""
     found: dict[str, None] = {}
 
-    def repair(string: re.Match[str]) -> str:
+    def repair_string(string: re.Match[str]) -> str:
         raw = string[0]
         if "\\" not in raw:
             return raw
-        places = [at + 1 for at in _literal(raw[1:])]
+        places = [at + 1 for at in _iter_literal(raw[1:])]
         found.update((escape[0], None) for at in places if (escape := _ESCAPE.match(raw, at)))
         return "\\".join(raw[start:end] for start, end in pairwise((0, *places, len(raw))))
 
-    return _STRING.sub(repair, text), tuple(found)
+    return _STRING.sub(repair_string, text), tuple(found)
 
 
-def _literal(content: str) -> Iterator[int]:
+def _iter_literal(content: str) -> Iterator[int]:
     """Yield the places in a string's content where a single backslash is literal."""
     escapes = [found for found in _ESCAPE.finditer(content) if found["sign"] not in ("\\", '"', "/")]
     if not escapes:
@@ -209,7 +209,7 @@ def read_json_answer(text: str) -> tuple[object, tuple[str, ...]]:
     The commands whose backslashes were repaired come with it. Raises `UnreadableError` if there is no such value.
     """
     try:
-        return _parse(text)
+        return _parse_json(text)
     except orjson.JSONDecodeError:
         return _one_object(text)
 
@@ -230,7 +230,7 @@ def quote_answer(text: str) -> str:
     return repr(line if len(line) <= _QUOTED else f"{line[:_QUOTED]}...")
 
 
-def _parse(text: str) -> tuple[object, tuple[str, ...]]:
+def _parse_json(text: str) -> tuple[object, tuple[str, ...]]:
     commands: tuple[str, ...] = ()
     if "\\" in text:
         text, commands = escape_literal_backslashes(text)
@@ -240,29 +240,29 @@ def _parse(text: str) -> tuple[object, tuple[str, ...]]:
 def _one_object(text: str) -> tuple[object, tuple[str, ...]]:
     if is_html(text):
         raise UnreadableError(Outcome.NOT_JSON, "The answer is an HTML page, not JSON.")
-    found = list(_objects(text))
+    found = list(_iter_objects(text))
     if len(found) == 1:
         return found[0]
     if found:
         raise UnreadableError(Outcome.NOT_JSON, f"The answer holds {len(found)} JSON objects where one is asked for.")
-    spans = list(_spans(text))
+    spans = list(_iter_spans(text))
     if spans and spans[-1][1] > len(text):
         raise UnreadableError(Outcome.CUT_JSON, f"The answer's JSON ends early, after {len(text)} characters.")
     what = describe_json_fault(text[slice(*spans[0])]) if spans else "not JSON"
     raise UnreadableError(Outcome.NOT_JSON, f"The answer is {what}: {quote_answer(text)}.")
 
 
-def _objects(text: str) -> Iterator[tuple[object, tuple[str, ...]]]:
-    for start, end in _spans(text):
+def _iter_objects(text: str) -> Iterator[tuple[object, tuple[str, ...]]]:
+    for start, end in _iter_spans(text):
         try:
-            parsed, commands = _parse(text[start:end])
+            parsed, commands = _parse_json(text[start:end])
         except orjson.JSONDecodeError:
             continue
         if isinstance(parsed, dict):
             yield parsed, commands
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
+def _iter_spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the start and end of every outermost bracketed stretch. The end of a truncated one is past the text."""
     depth = start = position = 0
     # Quotation marks of the prose around an object need not be closed: outside brackets only brackets count.

@@ -217,7 +217,7 @@ class RateLimiter:
     def ready_at(self, now: float, estimate: TokenEstimate) -> float:
         """Return the time to ask again whether such a request may start. It is `now` if it may."""
         requests = self._requests.ready_at(now, 1) if self._requests else now
-        tokens = self._tokens.ready_at(now, self._needed(estimate, self._tokens)) if self._tokens else now
+        tokens = self._tokens.ready_at(now, self._needed_tokens(estimate, self._tokens)) if self._tokens else now
         return max(requests, tokens)
 
     def start(self, now: float, estimate: TokenEstimate) -> int:
@@ -227,7 +227,7 @@ class RateLimiter:
             self._requests.release(now, 1, 1)
         if self._tokens is None:
             return 0
-        needed = self._needed(estimate, self._tokens)
+        needed = self._needed_tokens(estimate, self._tokens)
         self._tokens.hold(needed)
         return needed
 
@@ -249,7 +249,7 @@ class RateLimiter:
         if self._tokens:
             self._tokens.release(now, held, used)
 
-    def _needed(self, estimate: TokenEstimate, tokens: RollingWindow) -> int:
+    def _needed_tokens(self, estimate: TokenEstimate, tokens: RollingWindow) -> int:
         ratio = self._ratio * _MARGIN or _RATIO_AT_MOST
         # How long an answer without a limit may be, only the answers before it tell: the first is sent alone.
         written = estimate.written or self._longest or tokens.most

@@ -132,12 +132,12 @@ class Outage:
         """Record an answer to a call started then. It does not count if the call was sent before the first fault."""
         if started >= self._missed_at:
             self._answers += 1
-            self._end()
+            self._end_outage()
 
     def failed(self, number: int, fault: RequestError, request: str, now: float) -> None:
         """Record a fault that `request` met at endpoint `number`."""
         if fault.outcome not in _NOT_BACK and fault.status not in _STATUSES:
-            self._end()
+            self._end_outage()
         if self._wait <= 0 or not _may_be_gone(fault):
             return
         endpoint = self._endpoints[number]
@@ -154,12 +154,12 @@ class Outage:
                 "for "
                 f"{self._wait:g} s at most ({parameter('wait')})"
             )
-            self._plan(now, fault)
+            self._plan_try(now, fault)
 
-    def tried(self, fault: RequestError, now: float) -> None:
+    def note_try(self, fault: RequestError, now: float) -> None:
         """Record that the one call that was let through met a fault. Another one may try later."""
         if self.is_on:
-            self._plan(now, fault)
+            self._plan_try(now, fault)
 
     def ready_at(self, now: float) -> float:
         """Return the time when the next call may try, which is `now` if it may.
@@ -173,7 +173,7 @@ class Outage:
             )
         return now if self._next <= now else min(self._next, self._until)
 
-    def excuses(self, fault: RequestError, missed: Missed) -> bool:
+    def is_to_blame(self, fault: RequestError, missed: Missed) -> bool:
         """Return whether the outage is to blame for a fault, so that the fault does not count against its request.
 
         A request that is dropped or takes too long while others are answered may itself be the reason.
@@ -189,14 +189,14 @@ class Outage:
         """Return the number of the endpoint that the next call is to try."""
         return self._tries % len(self._endpoints)
 
-    def _end(self) -> None:
+    def _end_outage(self) -> None:
         if any(endpoint.misses for endpoint in self._endpoints):
             self._endpoints = [_EndpointMisses() for _ in self._endpoints]
             self._missed_at = -math.inf
         if self.is_on:
             self.is_on, self._tries, self._meter.outage = False, 0, ""
 
-    def _plan(self, now: float, fault: RequestError) -> None:
+    def _plan_try(self, now: float, fault: RequestError) -> None:
         self._tries += 1
         asked = fault.retry_after or 0.0
         delay = self._backoff.delay(self._tries, self._rng)

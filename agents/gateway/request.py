@@ -37,10 +37,10 @@ _REFUSALS = frozenset({"content_filter", "refusal"})
 
 def judge[T](text: str, schema: AnswerSchema[T], *, finish_reason: str | None = None) -> Answer[T]:
     """Judge what a model wrote. Never raises, whatever the text and the schema's own check."""
-    return replace(_judged(text, schema, finish_reason), raw=text)
+    return replace(_judge_text(text, schema, finish_reason), raw=text)
 
 
-def _judged[T](text: str, schema: AnswerSchema[T], finish_reason: str | None) -> Answer[T]:
+def _judge_text[T](text: str, schema: AnswerSchema[T], finish_reason: str | None) -> Answer[T]:
     if finish_reason in _REFUSALS:
         return Answer(Outcome.REFUSAL, reason=f"The model refused: {quote_answer(text)}.")
     is_cut = finish_reason in ("length", LOOP)
@@ -53,38 +53,38 @@ def _judged[T](text: str, schema: AnswerSchema[T], finish_reason: str | None) ->
             parsed, commands = read_json_answer(text)
     except UnreadableError as error:
         if is_cut:
-            return _cut(text, finish_reason)
+            return _cut_answer(text, finish_reason)
         return Answer(error.outcome, reason=str(error), complaint=str(error))
     if schema.text_form is not None and is_cut:
-        return _cut(text, finish_reason)  # where a text ends, nothing else shows
+        return _cut_answer(text, finish_reason)  # where a text ends, nothing else shows
     if found := find_control_character(parsed, text):
         return Answer(Outcome.CONTROL_CHARACTERS, reason=f"In the answer {found}.", complaint=f"{found}; {_PLAINLY}")
-    return replace(_checked(parsed, schema), repair=_repaired(commands))
+    return replace(_check_answer(parsed, schema), repair=_describe_repairs(commands))
 
 
-def _cut[T](text: str, finish_reason: str | None) -> Answer[T]:
+def _cut_answer[T](text: str, finish_reason: str | None) -> Answer[T]:
     how = "repeated itself and was not read further" if finish_reason == LOOP else "reached the limit of tokens"
     reason = f"The answer {how}, unfinished, after {len(text)} characters."
     return Answer(Outcome.LENGTH, reason=reason)
 
 
-def _repaired(commands: tuple[str, ...]) -> str:
+def _describe_repairs(commands: tuple[str, ...]) -> str:
     return f"backslashes not escaped: {' '.join(commands)[:_REPAIRS]}" if commands else ""
 
 
-def _checked[T](parsed: object, schema: AnswerSchema[T]) -> Answer[T]:
+def _check_answer[T](parsed: object, schema: AnswerSchema[T]) -> Answer[T]:
     try:
         fields = schema.text_form.read(parsed) if schema.text_form and isinstance(parsed, str) else parsed
         return Answer(Outcome.OK, schema.validate(fields))
     except Exception as error:  # noqa: BLE001 - a scenario's own check may raise anything, and the answer is paid for
-        complaint = _complaint(schema, error)[:_COMPLAINT]
+        complaint = _describe_fault(schema, error)[:_COMPLAINT]
         said = "; ".join(complaint.splitlines()).rstrip(".")
         reason = f"The answer does not fit {schema.name}: {said}."
         mistake = error.mistake if isinstance(error, AnswerError) else None
         return Answer(Outcome.SCHEMA_MISMATCH, reason=reason, complaint=complaint, mistake=mistake)
 
 
-def _complaint[T](schema: AnswerSchema[T], error: Exception) -> str:
+def _describe_fault[T](schema: AnswerSchema[T], error: Exception) -> str:
     try:
         said = schema.complaint(error) if isinstance(error, ValueError) else str(error)
     except Exception:  # noqa: BLE001 - so may the text of what it raises
@@ -205,9 +205,9 @@ class PendingRequest[T]:
             return False
         number = self.endpoint.number
         parameters = self.endpoint.parameters
-        blamed = parameters.blamed(fault, self.arguments)
+        blamed = parameters.find_blamed(fault, self.arguments)
         if blamed is None:
-            fallback = self.endpoint.output_modes.fallback(self.mode, fault, self.request.schema, self.left_out)
+            fallback = self.endpoint.output_modes.choose_fallback(self.mode, fault, self.request.schema, self.left_out)
             if fallback is not None:
                 self.fallbacks[number] = fallback
                 return True

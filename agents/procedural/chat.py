@@ -22,10 +22,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from ...core.model import AnswerGenerator, AnswerSchema
 from ..schema_fill import fill_schema, to_json
-from .growth import biography, persona_to_persona, profile, raised, text_to_persona
+from .growth import biography, persona_to_persona, profile, raise_person, text_to_persona
 from .judging import interview, survey
 from .situation import Situation, read_situation
-from .speech import Speaker, deed, dialogue, instruction, intention, plan, reflection, tool
+from .speech import Speaker, deed, instruction, plan, tool, write_intention, write_line, write_reflection
 
 _DECODER = json.JSONDecoder()
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -36,15 +36,15 @@ GENERATORS: Mapping[str, AnswerGenerator] = {
     "persona_to_persona": persona_to_persona,
     "profile": profile,
     "biography": biography,
-    "raise": raised,
+    "raise": raise_person,
     "survey": survey,
     "interview": interview,
     "instruction": instruction,
-    "dialogue": dialogue,
+    "dialogue": write_line,
     "deed": deed,
     "tool": tool,
     "plan": plan,
-    "reflect": reflection,
+    "reflect": write_reflection,
 }
 #: The one spoken to answers, where this is among what can be done, in this share of turns.
 _ANSWERING, _ANSWERS = "dialogue", 0.8
@@ -82,7 +82,7 @@ class ProceduralModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return _answer(messages, kwargs, accuracy=self.accuracy)
+        return _answer_messages(messages, kwargs, accuracy=self.accuracy)
 
     async def _agenerate(
         self,
@@ -92,10 +92,10 @@ class ProceduralModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         # The base class would send each answer through a thread, which costs more than the answer.
-        return _answer(messages, kwargs, accuracy=self.accuracy)
+        return _answer_messages(messages, kwargs, accuracy=self.accuracy)
 
 
-def _answer(messages: Sequence[BaseMessage], options: Mapping[str, Any], *, accuracy: float) -> ChatResult:
+def _answer_messages(messages: Sequence[BaseMessage], options: Mapping[str, Any], *, accuracy: float) -> ChatResult:
     told = [(_ROLES.get(m.type, m.type), m.content if isinstance(m.content, str) else str(m.text)) for m in messages]
     # Two places of which nothing is known, so that answers are those of earlier versions.
     asked = [options.get("response_format"), None, None, options.get("seed")]
@@ -109,13 +109,13 @@ def _answer(messages: Sequence[BaseMessage], options: Mapping[str, Any], *, accu
     if text_schema is not None and form is not None:
         name, schema = "", text_schema.json_schema
     if schema is None:
-        text = speaker.prose()
+        text = speaker.say_plainly()
     else:
         schema = _with_names(schema, [one.key for one in situation.neighbours] + [key for key, _ in situation.heard])
-        values = proposed(rng, situation, schema, options.get("task") or name, options.get("generators") or {})
+        values = propose_answer(rng, situation, schema, options.get("task") or name, options.get("generators") or {})
         filled = fill_schema(schema, rng, speaker.text, values)
         text = to_json(filled) if form is None else form.write(filled)
-    return _result(told, text)
+    return _make_result(told, text)
 
 
 def _schema_asked(response_format: Any, situation: Situation) -> tuple[str, Mapping[str, Any] | None]:
@@ -154,7 +154,7 @@ def _word_count(system: str) -> int:
     return len(system.split())
 
 
-def _result(told: Sequence[tuple[str, str]], written: str) -> ChatResult:
+def _make_result(told: Sequence[tuple[str, str]], written: str) -> ChatResult:
     read = sum(_word_count(text) if role == "system" else len(text.split()) for role, text in told)
     made, info = len(written.split()), {"finish_reason": "stop"}
     message = AIMessage(
@@ -166,7 +166,7 @@ def _result(told: Sequence[tuple[str, str]], written: str) -> ChatResult:
     return ChatResult(generations=[generation], llm_output={"model_name": "procedural"})
 
 
-def proposed(
+def propose_answer(
     rng: random.Random,
     situation: Situation,
     schema: Mapping[str, Any],
@@ -179,26 +179,26 @@ def proposed(
     actions offered, by name, or that of the prompt.
     """
 
-    def made(name: str, form: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def make_values(name: str, form: Mapping[str, Any]) -> Mapping[str, Any] | None:
         own = generators[name](rng, situation, form) if name in generators else None
         return GENERATORS[name](rng, situation, form) if own is None and name in GENERATORS else own
 
     if task in generators or task in GENERATORS:
-        return made(task, schema)
-    actions = _actions(schema)
+        return make_values(task, schema)
+    actions = _offered_actions(schema)
     if not actions:
         return None
     if situation.heard and _ANSWERING in actions and rng.random() < _ANSWERS:
         name = _ANSWERING
     else:
         name = rng.choices(list(actions), [_OFTEN.get(one, 1.0) for one in actions])[0]
-    action = {"kind": name, **(made(name, actions[name]) or {})}
+    action = {"kind": name, **(make_values(name, actions[name]) or {})}
     if "intends" in schema.get("properties", {}):
-        return {"action": action, "intends": intention(rng, situation)}
+        return {"action": action, "intends": write_intention(rng, situation)}
     return {"action": action} if "action" in schema.get("properties", {}) else action
 
 
-def _actions(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+def _offered_actions(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the schemas of the offered actions, keyed by the constant `kind` of each."""
     definitions = schema.get("$defs", {})
     offered = schema.get("properties", {}).get("action", {}).get("anyOf")

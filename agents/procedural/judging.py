@@ -28,7 +28,7 @@ _CHINESE = re.compile("[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
-def solving(known: KnownSolution | None) -> AnswerGenerator:
+def make_solutions(known: KnownSolution | None) -> AnswerGenerator:
     """Return the generator of solutions of one problem. Its solution is known, or None.
 
     The right answer comes with the probability `Situation.accuracy`, drawn from the request. Otherwise a wrong one
@@ -62,11 +62,11 @@ def wrong_answer(answer: str, rng: random.Random) -> str:
     if numbers:
         # Of a fraction it is the numerator: any other one makes another number.
         slip = numbers[0] if "/" in text or "\\frac" in text else rng.choice(numbers)
-        return f"{text[: slip.start()]}{_slipped(slip[0], rng)}{text[slip.end() :]}"
+        return f"{text[: slip.start()]}{_slip_number(slip[0], rng)}{text[slip.end() :]}"
     return "从题目里看不出来" if _CHINESE.search(text) else "It cannot be told from what is given"
 
 
-def _slipped(number: str, rng: random.Random) -> str:
+def _slip_number(number: str, rng: random.Random) -> str:
     """Return another number, as a slip would give it."""
     places = len(number.partition(".")[2])
     value = Fraction(number)
@@ -86,16 +86,16 @@ _LONG = 6
 def text_quality(text: str) -> float:
     """Return the quality of a text, 0 to 1, drawn from its words. It is 0 if the text has none."""
     words = word_list(text)
-    return _drawn(" ".join(words)) if words else 0.0
+    return _draw_number(" ".join(words)) if words else 0.0
 
 
 def rule_label(text: str, criterion: Criterion) -> str:
     """Return the label of a text by a criterion."""
     place = text_quality(text) * (len(criterion.scale) - 1)
-    return criterion.labels[int(place + _drawn(f"{criterion.name}\n{text}"))]
+    return criterion.labels[int(place + _draw_number(f"{criterion.name}\n{text}"))]
 
 
-def _drawn(text: str) -> float:
+def _draw_number(text: str) -> float:
     """Return a number from 0 up to but excluding 1, drawn from the text."""
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48
 
@@ -105,20 +105,20 @@ def _at_rate[T](rng: random.Random, situation: Situation, right: T, options: Ite
     return right if rng.random() < situation.accuracy else rng.choice([one for one in options if one != right])
 
 
-def grading(rubric: Rubric, text: str) -> AnswerGenerator:
+def make_grades(rubric: Rubric, text: str) -> AnswerGenerator:
     """Return the generator of the grades of one text."""
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         found = {}
         for one in rubric.criteria:
             label = _at_rate(rng, situation, rule_label(text, one), one.labels)
-            found[one.name] = {"reason": _reason(text), "label": label}
+            found[one.name] = {"reason": _grade_reason(text), "label": label}
         return found
 
     return generate
 
 
-def identifying(personas: Sequence[str], text: str) -> AnswerGenerator:
+def make_choice(personas: Sequence[str], text: str) -> AnswerGenerator:
     """Return the generator of a choice in a line-up: the persona that shares most long words with the text."""
 
     def generate(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,7 +135,7 @@ def _long_words(text: str) -> frozenset[str]:
     return frozenset(word for word in word_list(text) if len(word) >= _LONG)
 
 
-def comparing(first: str, second: str) -> AnswerGenerator:
+def make_comparison(first: str, second: str) -> AnswerGenerator:
     """Return the generator of the comparison of two texts.
 
     It follows the rule at the rate of the situation, and else gives another answer.
@@ -145,16 +145,16 @@ def comparing(first: str, second: str) -> AnswerGenerator:
         difference = text_quality(first) - text_quality(second)
         better = "tie" if abs(difference) < _TIE else "first" if difference > 0 else "second"
         better = _at_rate(rng, situation, better, ("first", "second", "tie"))
-        return {"reason": _reasons(first, second), "better": better}
+        return {"reason": _comparison_reason(first, second), "better": better}
 
     return generate
 
 
-def _reason(text: str) -> str:
+def _grade_reason(text: str) -> str:
     return f"The built-in generator, not a language model, drew the quality {text_quality(text):.2f} for this text."
 
 
-def _reasons(first: str, second: str) -> str:
+def _comparison_reason(first: str, second: str) -> str:
     drawn = f"{text_quality(first):.2f} and {text_quality(second):.2f}"
     return f"The built-in generator, not a language model, drew the qualities {drawn} for these texts."
 
@@ -180,7 +180,7 @@ def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) 
     """Return a value for each item of the survey. Free text is left to the built-in generator's default."""
     questions = dict(_QUESTION.findall(situation.sections.get("questions", "")))
     found = {
-        name: _answer(rng, situation, questions.get(name, name), part)
+        name: _answer_item(rng, situation, questions.get(name, name), part)
         for name, part in schema.get("properties", {}).items()
     }
     return {name: value for name, value in found.items() if value is not None}
@@ -189,8 +189,8 @@ def survey(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) 
 def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Answer in the persona's own words, with the note that is nearest to the question."""
     speaker = Speaker(rng, situation)
-    asked = _about(" ".join(situation.sections.get("question", "").split()))
-    likeness = [len(_about(note) & asked) for note in situation.memory]
+    asked = _content_words(" ".join(situation.sections.get("question", "").split()))
+    likeness = [len(_content_words(note) & asked) for note in situation.memory]
     nearest = [note for note, like in zip(situation.memory, likeness, strict=True) if like == max(likeness)]
     said = [f"I am {article(speaker.me.noun)}.", speaker.new("own", "any")]
     if nearest:
@@ -198,21 +198,21 @@ def interview(rng: random.Random, situation: Situation, schema: Mapping[str, Any
     return {"answer": " ".join(said)}
 
 
-def _answer(rng: random.Random, situation: Situation, question: str, part: Mapping[str, Any]) -> Any:
+def _answer_item(rng: random.Random, situation: Situation, question: str, part: Mapping[str, Any]) -> Any:
     own = part.get("anyOf", [part])[0]
     if DONT_KNOW in own.get("enum", ()) or "anyOf" in part:
         share = _UNSURE_CHILD if portrait_of(situation.persona).stage == "child" else _UNSURE
-        if _uniform("unsure", situation.persona, question) < share:
+        if _draw_uniform("unsure", situation.persona, question) < share:
             return DONT_KNOW
     match own.get("type"):
         case "array":
-            ranked = _ranked(rng, situation, question, own.get("items", {}).get("enum", ()))
+            ranked = _rank_options(rng, situation, question, own.get("items", {}).get("enum", ()))
             return ranked[: own.get("maxItems", len(ranked))]
         case "string":
             known = [one for one in own.get("enum", ()) if one != DONT_KNOW]
-            return _ranked(rng, situation, question, known)[0] if known else None
+            return _rank_options(rng, situation, question, known)[0] if known else None
         case "integer" | "number":
-            at = _NORMAL.cdf(_SPREAD * _leaning(rng, situation, question))
+            at = _NORMAL.cdf(_SPREAD * _draw_leaning(rng, situation, question))
             low, high = own.get("minimum", 0), own.get("maximum", 1)
             if own["type"] == "number":
                 return round(low + at * (high - low), 2)
@@ -220,41 +220,43 @@ def _answer(rng: random.Random, situation: Situation, question: str, part: Mappi
     return None
 
 
-def _leaning(rng: random.Random, situation: Situation, question: str) -> float:
+def _draw_leaning(rng: random.Random, situation: Situation, question: str) -> float:
     """Return how far a persona leans to the upper end. It is about normal around the popularity of the question."""
     person = situation.persona
-    own = _LEANING * _normal("leaning", person) + _OWN * _normal("own", person, question)
-    if _about(question) & _about(person):
+    own = _LEANING * _draw_normal("leaning", person) + _OWN * _draw_normal("own", person, question)
+    if _content_words(question) & _content_words(person):
         own *= _CONCERNED
-    return own + _POPULAR * _normal("popular", question) + _told(situation, question) + _ANEW * rng.gauss()
+    return (
+        own + _POPULAR * _draw_normal("popular", question) + _sum_influence(situation, question) + _ANEW * rng.gauss()
+    )
 
 
-def _ranked(rng: random.Random, situation: Situation, question: str, options: Sequence[str]) -> list[str]:
+def _rank_options(rng: random.Random, situation: Situation, question: str, options: Sequence[str]) -> list[str]:
     """Return the options, starting with the one that this persona likes best."""
     person, scores = situation.persona, {}
     for option in sorted(options):
-        liked = _normal("option", person, question, option) + _POPULAR * _normal("popular", question, option)
-        scores[option] = liked + bool(_about(option) & _about(person)) + _ANEW * rng.gauss()
+        liked = _draw_normal("option", person, question, option) + _POPULAR * _draw_normal("popular", question, option)
+        scores[option] = liked + bool(_content_words(option) & _content_words(person)) + _ANEW * rng.gauss()
     return sorted(scores, key=lambda option: scores[option], reverse=True)
 
 
-def _told(situation: Situation, question: str) -> float:
+def _sum_influence(situation: Situation, question: str) -> float:
     """Return how far news and memories about the question move the answer."""
     news, memory = (
-        [_normal("told", line, question) for line in lines if _about(line) & _about(question)]
+        [_draw_normal("told", line, question) for line in lines if _content_words(line) & _content_words(question)]
         for lines in (situation.news, situation.memory)
     )
     return _MOVED * fsum(news) + _REMINDED * fsum(memory) / max(1, len(memory))
 
 
 @lru_cache(maxsize=4096)
-def _about(text: str) -> frozenset[str]:
+def _content_words(text: str) -> frozenset[str]:
     return frozenset(word for word in words(text) if len(word) >= _CONTENT)
 
 
-def _uniform(*parts: str) -> float:
+def _draw_uniform(*parts: str) -> float:
     return (stable_number(*parts) + 0.5) / 2**64
 
 
-def _normal(*parts: str) -> float:
-    return _NORMAL.inv_cdf(min(max(_uniform(*parts), 1e-9), 1 - 1e-9))
+def _draw_normal(*parts: str) -> float:
+    return _NORMAL.inv_cdf(min(max(_draw_uniform(*parts), 1e-9), 1 - 1e-9))

@@ -26,17 +26,17 @@ def article(noun: str) -> str:
     return f"an {noun}" if _VOWEL_SOUND.match(noun) else f"a {noun}"
 
 
-def capital(text: str) -> str:
+def capitalise_first(text: str) -> str:
     """Return the text with its first letter in upper case."""
     return text[:1].upper() + text[1:]
 
 
-def polished(text: str) -> str:
+def capitalise_sentences(text: str) -> str:
     """Return the text with every sentence beginning in upper case."""
-    return capital(_SENTENCE.sub(lambda m: m[0].upper(), text))
+    return capitalise_first(_SENTENCE.sub(lambda m: m[0].upper(), text))
 
 
-def _verb(word: str) -> str:
+def _inflect_verb(word: str) -> str:
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     if word in _UNCHANGED:
@@ -57,12 +57,12 @@ def third_person(phrase: str) -> str:
     first, space, rest = phrase.partition(" ")
     if first in _ADVERBS:
         verb, gap, rest = rest.partition(" ")
-        return f"{first} {_verb(verb)}{gap}{_marked(rest)}"
-    return f"{_verb(first)}{space}{_marked(rest)}"
+        return f"{first} {_inflect_verb(verb)}{gap}{_inflect_marked(rest)}"
+    return f"{_inflect_verb(first)}{space}{_inflect_marked(rest)}"
 
 
-def _marked(rest: str) -> str:
-    return re.sub(r"~(\w+)", lambda m: _verb(m[1]), rest)
+def _inflect_marked(rest: str) -> str:
+    return re.sub(r"~(\w+)", lambda m: _inflect_verb(m[1]), rest)
 
 
 def base_form(verb: str) -> str | None:
@@ -78,7 +78,7 @@ def base_form(verb: str) -> str | None:
     return verb[:-1]
 
 
-def snake(text: str) -> str:
+def snake_case(text: str) -> str:
     """Join the words of a text by underscores, in lower case, with letters and digits only."""
     return "_".join(re.findall(r"[a-z0-9]+", text.lower().replace("'", "")))
 
@@ -107,7 +107,7 @@ def fill_frame(frame: str, slots: Slots) -> str | None:
         value = slots(part.lower())
         if value is None:
             return None
-        out.append(capital(value) if part[0].isupper() else value)
+        out.append(capitalise_first(value) if part[0].isupper() else value)
     return "".join(out)
 
 
@@ -118,7 +118,7 @@ class SlotValues:
         self._draw = draw
         self.values: dict[str, str | None] = {}
 
-    def forget(self) -> None:
+    def forget_slots(self) -> None:
         """Clear all slots. Each is drawn again on next use."""
         self.values.clear()
 
@@ -133,7 +133,7 @@ def say(rng: random.Random, told: Sequence[str], slots: Slots) -> str | None:
     """Return one of the frames at random, filled and polished, or None if none can be filled."""
     first = rng.randrange(len(told)) if told else 0
     filled = (fill_frame(frame, slots) for frame in (*told[first:], *told[:first]))
-    return next((polished(text) for text in filled if text is not None), None)
+    return next((capitalise_sentences(text) for text in filled if text is not None), None)
 
 
 _WORD = re.compile(r"[a-z][a-z'-]+")
@@ -208,7 +208,7 @@ class Lexicon:
     by_head: Mapping[str, Sequence[LifeRole]] = field(repr=False)
     by_word: Mapping[str, Sequence[LifeRole]] = field(repr=False)
 
-    def scores(self, words: Iterable[str], *, head: int = 0) -> Counter[str]:
+    def score_roles(self, words: Iterable[str], *, head: int = 0) -> Counter[str]:
         """Return how near each role is, by name.
 
         Words that few roles share count more. A role's own last word counts `head`.
@@ -233,7 +233,7 @@ def data(name: str) -> Mapping[str, Any]:
 
 
 @cache
-def entries(name: str, *path: str) -> tuple[str, ...]:
+def read_entries(name: str, *path: str) -> tuple[str, ...]:
     """Return the list at `path` of a data file. It is empty if the file has no such path."""
     found: Any = data(name)
     for key in path:
@@ -242,14 +242,14 @@ def entries(name: str, *path: str) -> tuple[str, ...]:
 
 
 @cache
-def lexicon() -> Lexicon:
+def read_lexicon() -> Lexicon:
     """Return everything about roles, which is read on first use."""
-    roles = {name: _role(of, name, entry) for of, named in data("roles").items() for name, entry in named.items()}
+    roles = {name: _make_role(of, name, entry) for of, named in data("roles").items() for name, entry in named.items()}
     fields = {
         name: WorkField(
             name,
             split(entry["topics"]),
-            _ties(entry),
+            _make_ties(entry),
             tuple(entry["signs"].split()),
             working=entry.get("working", True),
             trading=entry.get("trading", False),
@@ -265,10 +265,10 @@ def lexicon() -> Lexicon:
         for word in dict.fromkeys(_WORD.findall(told.lower())):
             if word not in stop and len(word) > 3:
                 words.setdefault(word, []).append(role)
-    return Lexicon(roles, fields, _ties(data("ties")), heads, words)
+    return Lexicon(roles, fields, _make_ties(data("ties")), heads, words)
 
 
-def _role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
+def _make_role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
     return LifeRole(
         name=name,
         field=of,
@@ -279,11 +279,11 @@ def _role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
         ages=tuple(entry["age"].split()) if "age" in entry else ROLE_AGES,
         gender=entry.get("gender", "any"),
         plain=entry.get("plain", False),
-        ties=_ties(entry),
+        ties=_make_ties(entry),
     )
 
 
-def _ties(entry: Mapping[str, Any]) -> tuple[TieTemplate, ...]:
+def _make_ties(entry: Mapping[str, Any]) -> tuple[TieTemplate, ...]:
     told = (map(str.strip, line.split("/")) for line in split(entry.get("ties", "")))
     return tuple(
         TieTemplate(label, kind, tuple(map(str.strip, who.split(","))), *rest) for label, kind, who, *rest in told

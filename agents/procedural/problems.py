@@ -22,7 +22,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ..actions import KnownSolution
-from .lexicon import article, data, polished, split
+from .lexicon import article, capitalise_sentences, data, split
 from .situation import Portrait, portrait_of
 
 type Values = Mapping[str, Any]
@@ -35,7 +35,7 @@ _MOST_DRAWS = 10_000
 _PRONOUN = re.compile(r"\b(?:she|hers?|he|his|him)\b")
 
 
-def _decimal(value: Fraction | int) -> str:
+def _format_decimal(value: Fraction | int) -> str:
     """Return an amount with as many decimals as it needs."""
     places = next((n for n in range(12) if 10**n % Fraction(value).denominator == 0), None)
     if places is None:
@@ -43,7 +43,7 @@ def _decimal(value: Fraction | int) -> str:
     return f"{float(value):.{places}f}"
 
 
-def _listed(words: Sequence[str]) -> str:
+def _join_words(words: Sequence[str]) -> str:
     """Return words as one phrase: "Ann, Bo and Cy"."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
 
@@ -51,7 +51,7 @@ def _listed(words: Sequence[str]) -> str:
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": abs, "all": all, "any": any, "max": max, "min": min, "range": range, "sorted": sorted, "sum": sum,
     "comb": math.comb, "factorial": math.factorial, "gcd": math.gcd, "isqrt": math.isqrt, "lcm": math.lcm,
-    "decimal": _decimal, "listed": _listed,
+    "decimal": _format_decimal, "listed": _join_words,
     "index": lambda table, value: table.index(value),
     "distinct": lambda *values: len(set(values)) == len(values),
     "pad": lambda value: f"{value:02d}",
@@ -70,14 +70,14 @@ class _ExactDivision(ast.NodeTransformer):
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str) -> CodeType:
+def _compile_expression(expression: str) -> CodeType:
     tree = ast.parse(expression.strip(), mode="eval")
     return compile(ast.fix_missing_locations(_ExactDivision().visit(tree)), "expression", "eval")
 
 
 def evaluate(expression: str, values: Values) -> Any:
     """Compute an expression of a file of examples exactly."""
-    return eval(_compiled(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - as much code as ours
+    return eval(_compile_expression(expression), {"__builtins__": {}, **_FUNCTIONS, **values})  # noqa: S307 - as much code as ours
 
 
 def fill(text: str, values: Values) -> str:
@@ -127,7 +127,7 @@ class Example(BaseModel):
     answer: str
     check: str
 
-    def derive(self, known: Values) -> Values:
+    def derive_values(self, known: Values) -> Values:
         """Add the values that follow from those of the text."""
         values = dict(known)
         for name, expression in self.let.items():
@@ -138,32 +138,34 @@ class Example(BaseModel):
         """Draw parameters that satisfy `where`, in addition to what is known. Raises `ValueError` if none are found."""
         for _ in range(_MOST_DRAWS):
             drawn = {**known, **{name: rng.choice(values) for name, values in self.draw.items()}}
-            values = self.derive({**drawn, **{name: evaluate(shown, drawn) for name, shown in self.show.items()}})
+            values = self.derive_values(
+                {**drawn, **{name: evaluate(shown, drawn) for name, shown in self.show.items()}}
+            )
             if evaluate(self.where, values):
                 return values
         raise ValueError(f"The example {self.text[0]!r:.60} has no values that satisfy {self.where!r}; widen 'draw'.")
 
     def read(self, text: str) -> Values | None:
         """Read the slots of a text that ends with this example. Return None for other texts."""
-        for anchor, pattern in self._patterns:
+        for anchor, pattern in self._text_patterns:
             if anchor in text and (found := pattern.search(text)):
-                values = {name: self._value(name, word) for name, word in found.groupdict().items()}
+                values = {name: self._slot_value(name, word) for name, word in found.groupdict().items()}
                 # Numbers that nobody drew are of somebody else's text, and may take for ever to compute with.
                 if all(value in self.draw.get(name, (value,)) for name, value in values.items()):
                     return values
         return None
 
-    def _value(self, name: str, word: str) -> int | str:
+    def _slot_value(self, name: str, word: str) -> int | str:
         if re.fullmatch(_NUMBER, word):
             return int(word)
         return next((one for one in self.draw.get(name, ()) if str(one).lower() == word.lower()), word)
 
     @cached_property
-    def _patterns(self) -> Sequence[tuple[str, re.Pattern[str]]]:
+    def _text_patterns(self) -> Sequence[tuple[str, re.Pattern[str]]]:
         """For each text: its longest literal, and its pattern."""
-        return [self._pattern(text) for text in self.text]
+        return [self._text_pattern(text) for text in self.text]
 
-    def _pattern(self, text: str) -> tuple[str, re.Pattern[str]]:
+    def _text_pattern(self, text: str) -> tuple[str, re.Pattern[str]]:
         parts = _SLOT.split(text)
         pattern = re.escape(parts[0])
         names = set[str]()
@@ -191,21 +193,21 @@ class ProblemLibrary:
         self._path = path
 
     @cached_property
-    def _content(self) -> Mapping[str, Any]:
+    def _read_content(self) -> Mapping[str, Any]:
         """The file's `[leads]`, `plan`, `[tables]`, `[words.LANGUAGE]` and `[[examples]]`."""
         return {"plan": "", "tables": {}, "words": {}, **tomllib.loads(self._path.read_text(encoding="utf-8"))}
 
     @property
     def tables(self) -> Values:
         """The values that every expression of the file may name."""
-        found: Values = self._content["tables"]
+        found: Values = self._read_content["tables"]
         return found
 
     @cached_property
     def examples(self) -> Sequence[Example]:
         """The examples; names in `draw` may stand together, and values may be an expression."""
         found = []
-        for one in self._content["examples"]:
+        for one in self._read_content["examples"]:
             draw = {
                 name: tuple(evaluate(values, self.tables) if isinstance(values, str) else values)
                 for names, values in one.get("draw", {}).items()
@@ -230,31 +232,31 @@ class ProblemLibrary:
         among = [one for one in among if not one.difficulty or difficulty in one.difficulty] or among
         branch = rng.choice(sorted({one.focus for one in among}))
         example = rng.choice([one for one in among if one.focus == branch])
-        scene = draw_scene(rng, portrait_of(persona or "A person."), self._content["words"].get(language))
+        scene = draw_scene(rng, portrait_of(persona or "A person."), self._read_content["words"].get(language))
         values = example.draw_values(rng, {**self.tables, **scene})
         # A lead may need words that the scene of a person without a trade does not have.
         wanted, usual = (
-            [one for one in self._content["leads"][kind] if _slots(one) <= scene.keys()]
+            [one for one in self._read_content["leads"][kind] if _find_slots(one) <= scene.keys()]
             for kind in (lead or example.lead, example.lead)
         )
         before = fill(rng.choice(wanted or usual), scene)
         # Chinese has no blank behind the end of a sentence.
         space = " " if before.isascii() or before[-1].isascii() else ""
-        text = polished(f"{before}{space}{fill(rng.choice(example.text), values)}".strip())
+        text = capitalise_sentences(f"{before}{space}{fill(rng.choice(example.text), values)}".strip())
         steps, answer = fill(example.check, values), fill(example.answer, values)
-        plan = fill(self._content["plan"], {**values, "topic": example.topic, "answer": answer})
+        plan = fill(self._read_content["plan"], {**values, "topic": example.topic, "answer": answer})
         return Problem(example.focus, example.topic, plan, text, steps, answer)
 
     def solve(self, text: str) -> KnownSolution | None:
         """Return the solution of a problem of these examples, or None for any other text."""
         for example in self.examples:
             if (read := example.read(text)) is not None:
-                values = example.derive({**self.tables, **read})
+                values = example.derive_values({**self.tables, **read})
                 return KnownSolution(fill(example.check, values), fill(example.answer, values))
         return None
 
 
-def _slots(text: str) -> set[str]:
+def _find_slots(text: str) -> set[str]:
     return {slot[1] for slot in _SLOT.finditer(text)}
 
 
@@ -269,7 +271,7 @@ def draw_scene(rng: random.Random, portrait: Portrait, words: Mapping[str, Any] 
     scenes = data("scenes")
     field = scenes["fields"][portrait.role.field]
     women, men = split(scenes["women"]), split(scenes["men"])
-    who = rng.choice({"f": women, "m": men}.get(_gender(portrait), (*women, *men)))
+    who = rng.choice({"f": women, "m": men}.get(_find_gender(portrait), (*women, *men)))
     others = rng.sample([name for name in (*women, *men) if name != who], 5)
     box = rng.choice(split(field["boxes"]))
     scene = {
@@ -288,7 +290,7 @@ def draw_scene(rng: random.Random, portrait: Portrait, words: Mapping[str, Any] 
     return scene
 
 
-def _gender(portrait: Portrait) -> str:
+def _find_gender(portrait: Portrait) -> str:
     """Return `f` or `m` by the role or by the pronouns of the description, or an empty text if neither tells."""
     if portrait.role.gender in ("f", "m"):
         return portrait.role.gender

@@ -8,7 +8,18 @@ from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from .lexicon import Lexicon, LifeRole, SlotValues, article, base_form, data, entries, lexicon, split, third_person
+from .lexicon import (
+    Lexicon,
+    LifeRole,
+    SlotValues,
+    article,
+    base_form,
+    data,
+    read_entries,
+    read_lexicon,
+    split,
+    third_person,
+)
 
 _SECTION = re.compile(
     r"^<([A-Za-z][\w-]*)(?:\s[^<>\n]*)?>[^\S\n]*\n(.*?)^</\1>[^\S\n]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
@@ -74,19 +85,19 @@ def read_situation(messages: Iterable[tuple[str, str]]) -> Situation:
             sections = {**found, **sections}
             plain.append(outside)
     return Situation(
-        persona=_line(sections, "persona"),
+        persona=_section_line(sections, "persona"),
         neighbours=tuple(
             PresentPerson(m[1], m[2] or "", m[3] or "", m[4] or "")
-            for m in map(_NEIGHBOUR.fullmatch, _lines(sections, "neighbours"))
+            for m in map(_NEIGHBOUR.fullmatch, _section_lines(sections, "neighbours"))
             if m
         ),
-        news=tuple(line.removeprefix("- ").strip(_QUOTES) for line in _lines(sections, "news")),
-        memory=tuple(line.removeprefix("- ") for line in _lines(sections, "memory")),
+        news=tuple(line.removeprefix("- ").strip(_QUOTES) for line in _section_lines(sections, "news")),
+        memory=tuple(line.removeprefix("- ") for line in _section_lines(sections, "memory")),
         heard=tuple(heard),
-        known=_spoken(sections, "known"),
+        known=_spoken_lines(sections, "known"),
         passage=sections.get("passage", ""),
-        profile=_line(sections, "profile"),
-        skill=_line(sections, "skill"),
+        profile=_section_line(sections, "profile"),
+        skill=_section_line(sections, "skill"),
         plain="\n".join(plain),
         rules=rules,
         sections=sections,
@@ -126,7 +137,7 @@ def part_of(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return {}
 
 
-def allowed(schema: Mapping[str, Any], name: str) -> list[Any]:
+def allowed_values(schema: Mapping[str, Any], name: str) -> list[Any]:
     """Return the values that the property of that name may have, or an empty list if it may have any."""
     part = part_of(schema, name)
     return [part["const"]] if "const" in part else list(part.get("enum", ()))
@@ -138,16 +149,16 @@ def count_of(schema: Mapping[str, Any], name: str) -> int:
     return least if isinstance(least, int) and least else _FEW
 
 
-def _line(sections: Mapping[str, str], tag: str) -> str:
+def _section_line(sections: Mapping[str, str], tag: str) -> str:
     return " ".join(sections.get(tag, "").split())
 
 
-def _lines(sections: Mapping[str, str], tag: str) -> list[str]:
+def _section_lines(sections: Mapping[str, str], tag: str) -> list[str]:
     return [line.strip() for line in sections.get(tag, "").split("\n") if line.strip()]
 
 
-def _spoken(sections: Mapping[str, str], tag: str) -> tuple[tuple[str, str], ...]:
-    found = (m for m in map(_SPOKEN.fullmatch, _lines(sections, tag)) if m)
+def _spoken_lines(sections: Mapping[str, str], tag: str) -> tuple[tuple[str, str], ...]:
+    found = (m for m in map(_SPOKEN.fullmatch, _section_lines(sections, tag)) if m)
     return tuple((m[1], m[2].strip(_QUOTES)) for m in found)
 
 
@@ -209,51 +220,54 @@ def language_of(text: str) -> str:
 def portrait_of(text: str) -> Portrait:
     """Return the portrait of the persona that `text` describes."""
     opening = _ARTICLE.sub("", text[:160], count=1)
-    role, named = _role(lexicon(), text, opening)
-    stage = _stage(text, role, named=named)
+    role, named = _find_role(read_lexicon(), text, opening)
+    stage = _find_stage(text, role, named=named)
     retired = "retired" in opening.lower()
     worries = tuple(_as_told(m[1]) for m in _WORRY.finditer(text))
     return Portrait(
         text=text,
-        noun=_noun(opening, role, named=named),
+        noun=_find_noun(opening, role, named=named),
         role=role,
         stage=stage,
-        does=_deeds(text, role, named=named, retired=retired),
+        does=_find_deeds(text, role, named=named, retired=retired),
         worries=worries if worries or retired else role.worries,
-        is_working=lexicon().fields[role.field].working and stage != "child" and not retired and not _ILL.search(text),
+        is_working=read_lexicon().fields[role.field].working
+        and stage != "child"
+        and not retired
+        and not _ILL.search(text),
         knows=tuple(_as_told(m[1]) for m in _KNOWS.finditer(text)) or role.knows,
     )
 
 
 @cache
-def _stages() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _stage_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     signs = {stage: "|".join(map(re.escape, split(told))) for stage, told in data("words")["stages"].items()}
     return tuple((stage, re.compile(rf"(?<![\w-])(?:{sign})\b")) for stage, sign in signs.items())
 
 
-def _stage(text: str, role: LifeRole, *, named: bool) -> str:
+def _find_stage(text: str, role: LifeRole, *, named: bool) -> str:
     if named and len(role.ages) == 1:
         return role.ages[0]
     head = re.split(r"\bwho(?:se)?\b", text[:140].lower(), maxsplit=1)[0]
-    told = next((stage for stage, sign in _stages() if sign.search(head)), None)
+    told = next((stage for stage, sign in _stage_patterns() if sign.search(head)), None)
     return told or (role.ages[0] if len(role.ages) == 1 else "adult")
 
 
-def _deeds(text: str, role: LifeRole, *, named: bool, retired: bool) -> tuple[str, ...]:
+def _find_deeds(text: str, role: LifeRole, *, named: bool, retired: bool) -> tuple[str, ...]:
     if _ILL.search(text):
-        return entries("words", "deeds", "ill")
+        return read_entries("words", "deeds", "ill")
     # What retired people did for a living they do no more.
-    known = _pastimes() if retired else role.does
+    known = _list_pastimes() if retired else role.does
     words = text.lower()
     if mine := tuple(deed for deed in known if third_person(deed).lower() in words):
         return mine
     read = None if named else _read_deed(text)
-    return (read,) if read else entries("words", "deeds", "retired") if retired else role.does
+    return (read,) if read else read_entries("words", "deeds", "retired") if retired else role.does
 
 
 @cache
-def _pastimes() -> tuple[str, ...]:
-    told = (*entries("people", "habits", "any"), *entries("people", "circumstances", "old"))
+def _list_pastimes() -> tuple[str, ...]:
+    told = (*read_entries("people", "habits", "any"), *read_entries("people", "circumstances", "old"))
     return tuple(entry for entry in told if "{" not in entry and not entry.startswith(("be ", "have ")))
 
 
@@ -265,14 +279,14 @@ def _as_told(phrase: str) -> str:
 
 def _read_deed(text: str) -> str | None:
     found = _DOES.search(text)
-    verb = base_form(found[1]) if found and found[1] not in entries("words", "deeds", "untold") else None
+    verb = base_form(found[1]) if found and found[1] not in read_entries("words", "deeds", "untold") else None
     if found is None or verb is None:
         return None
     rest = _as_told(found[2])
     return None if _THIRD.search(rest) else f"{verb} {rest}"
 
 
-def _role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
+def _find_role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
     lowered = f" {opening.lower()} ".replace(",", " ").replace(".", " ")
     heads = dict.fromkeys(lowered.split())
     named = [r for word in heads for r in known.by_head.get(word, ()) if f" {r.name} " in lowered]
@@ -282,13 +296,13 @@ def _role(known: Lexicon, text: str, opening: str) -> tuple[LifeRole, bool]:
         if word in known.by_head:
             candidates = known.by_head[word]
             return candidates[stable_number(text) % len(candidates)], False
-    scores = known.scores(tokens(text.lower()))
+    scores = known.score_roles(tokens(text.lower()))
     best = max(scores.values(), default=0)
     names = sorted(name for name in (scores if best else known.roles) if scores[name] == best)
     return known.roles[names[stable_number(text) % len(names)]], False
 
 
-def _noun(opening: str, role: LifeRole, *, named: bool) -> str:
+def _find_noun(opening: str, role: LifeRole, *, named: bool) -> str:
     if named:
         prefix = next(
             (p for p in ("retired ", "trainee ", "apprentice ", "former ") if f"{p}{role.name}" in opening), ""
@@ -349,21 +363,21 @@ class Subjects(SlotValues):
             case "thing":
                 return tuple(thing for thing in role.things if thing not in _ABSTRACT)
             case "topic":
-                return lexicon().fields[role.field].topics
+                return read_lexicon().fields[role.field].topics
             case "worry":
-                return self._new(role.worries)
+                return self._keep_new(role.worries)
             case "how":
-                return self._new(tuple(known for known in role.knows if known.startswith("how to ")))
+                return self._keep_new(tuple(known for known in role.knows if known.startswith("how to ")))
             case "knows":
-                return self._new(role.knows)
+                return self._keep_new(role.knows)
             case "do":
-                return tuple(deed.replace("~", "") for deed in self._new(role.does))
+                return tuple(deed.replace("~", "") for deed in self._keep_new(role.does))
             case "pastime":
-                known = entries("people", "habits", "child" if self.me.stage == "child" else "any")
-                return self._new(tuple(entry for entry in known if "{" not in entry))
+                known = read_entries("people", "habits", "child" if self.me.stage == "child" else "any")
+                return self._keep_new(tuple(entry for entry in known if "{" not in entry))
             case "place":
-                return tuple(entry for entry in entries("people", "settings", "any") if "{" not in entry)
+                return tuple(entry for entry in read_entries("people", "settings", "any") if "{" not in entry)
         return ()
 
-    def _new(self, among: tuple[str, ...]) -> tuple[str, ...]:
+    def _keep_new(self, among: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(entry for entry in among if entry.partition(" ")[2].lower() not in self._told) or among

@@ -6,8 +6,19 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from .lexicon import article, data, entries, fill_frame, lexicon, polished, say, snake, split, third_person
-from .situation import Situation, Subjects, allowed
+from .lexicon import (
+    article,
+    capitalise_sentences,
+    data,
+    fill_frame,
+    read_entries,
+    read_lexicon,
+    say,
+    snake_case,
+    split,
+    third_person,
+)
+from .situation import Situation, Subjects, allowed_values
 
 _LONGEST = 40
 _LONGEST_NEWS = 24
@@ -46,25 +57,25 @@ class Speaker(Subjects):
 
     def say(self, *path: str) -> str | None:
         """Return one of the frames at `path` of the speech file in this person's words, None if none can be filled."""
-        return say(self.rng, entries("speech", *path), self)
+        return say(self.rng, read_entries("speech", *path), self)
 
     def new(self, *path: str) -> str:
         """Return one of the frames at `path`, in words that the persona does not remember having used."""
-        text = self.unsaid(lambda said: self.say(*path) or said)
+        text = self.say_unsaid(lambda said: self.say(*path) or said)
         self._said.add(text)
         return text
 
-    def unsaid(self, speak: Callable[[str], str]) -> str:
+    def say_unsaid(self, speak: Callable[[str], str]) -> str:
         """Call `speak` on its previous result, with new slots, until the persona has not said the text yet."""
         text = ""
         for _ in range(_TRIES):
-            self.forget()
+            self.forget_slots()
             text = speak(text)
-            if text not in self._said and not self.remembers(text):
+            if text not in self._said and not self.has_said(text):
                 break
         return text
 
-    def remembers(self, text: str) -> bool:
+    def has_said(self, text: str) -> bool:
         """Return whether the persona said this before, as far as it is remembered."""
         return any(text in note for note in self.situation.memory)
 
@@ -77,14 +88,14 @@ class Speaker(Subjects):
             text = f"{text} {self.new('own', 'any')}"
         return text
 
-    def prose(self) -> str:
+    def say_plainly(self) -> str:
         """Return a plain answer to a plain question."""
         return " ".join(dict.fromkeys(self.new("own", "any") for _ in range(4)))
 
     def draw(self, name: str) -> str | None:
         """Draw a value of a slot, whatever it was before."""
         if name == "role":
-            return snake(self.me.noun if len(self.me.noun) <= _LONGEST_ROLE else self.me.role.name)
+            return snake_case(self.me.noun if len(self.me.noun) <= _LONGEST_ROLE else self.me.role.name)
         return article(self.me.noun) if name == "a_noun" else super().draw(name)
 
     def among(self, name: str) -> tuple[str, ...]:
@@ -103,19 +114,19 @@ class Speaker(Subjects):
                 return tuple(known for known in (*me.knows, *me.role.knows) if known.startswith("how to "))
             case "news":
                 events = [item for item in self.situation.news if _SEEN not in item]
-                told = [sentence for item in events[-2:] for sentence in _sentences(item)]
+                told = [sentence for item in events[-2:] for sentence in _split_sentences(item)]
                 return tuple(
                     one for one in told if not one.endswith(("?", "…")) and 2 < len(one.split()) <= _LONGEST_NEWS
                 )
         return super().among(name)
 
 
-def _sentences(text: str) -> list[str]:
+def _split_sentences(text: str) -> list[str]:
     return [s for s in _SENTENCE_END.split(text.strip()) if s]
 
 
 @cache
-def _signs() -> Mapping[str, re.Pattern[str]]:
+def _sign_patterns() -> Mapping[str, re.Pattern[str]]:
     return {
         about: re.compile(rf"\b(?:{'|'.join(map(re.escape, split(entry['signs'])))})\b")
         for about, entry in data("speech")["exchange"].items()
@@ -127,33 +138,36 @@ def exchange_of(line: str) -> str | None:
 
     Return None if it asks nothing known.
     """
-    said = _sentences(line)
+    said = _split_sentences(line)
     questions = [s for s in said if s.rstrip("”\"'").endswith("?")]
     focus = (questions or said or [line])[-1].lower()
     # A statement asks for nothing, whatever words are in it; thanks are answered all the same.
-    known = [(about, signs) for about, signs in _signs().items() if questions or about == _THANKS]
+    known = [(about, signs) for about, signs in _sign_patterns().items() if questions or about == _THANKS]
     return next((about for part in (focus, line.lower()) for about, signs in known if signs.search(part)), None)
 
 
-def dialogue(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def write_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Answer the last one who spoke, or address somebody who is there."""
     speaker = Speaker(rng, situation)
-    keys = allowed(schema, "to") or [*(n.key for n in situation.neighbours), *(key for key, _ in situation.heard)]
+    keys = allowed_values(schema, "to") or [
+        *(n.key for n in situation.neighbours),
+        *(key for key, _ in situation.heard),
+    ]
     spoken = [(key, text) for key, text in situation.heard if key in keys]
     if spoken:
         key, heard = spoken[-1]
-        return {"to": key, "text": speaker.unsaid(lambda _: _answer(speaker, heard))}
+        return {"to": key, "text": speaker.say_unsaid(lambda _: _answer_heard(speaker, heard))}
     if not keys:
         return {"text": speaker.new("own", "any")}
     key = rng.choice([n.key for n in situation.neighbours if n.key in keys] or keys)
     kind = next((n.kind for n in situation.neighbours if n.key == key), "")
-    return {"to": key, "text": speaker.unsaid(lambda _: _opening(speaker, kind))}
+    return {"to": key, "text": speaker.say_unsaid(lambda _: _say_opening(speaker, kind))}
 
 
-def _answer(speaker: Speaker, heard: str) -> str:
+def _answer_heard(speaker: Speaker, heard: str) -> str:
     about = exchange_of(heard)
     if about is None:
-        asked = any(sentence.endswith("?") for sentence in _sentences(heard)[-1:])
+        asked = any(sentence.endswith("?") for sentence in _split_sentences(heard)[-1:])
         text = speaker.say("otherwise", "question" if asked else "statement")
     else:
         text = (
@@ -166,19 +180,19 @@ def _answer(speaker: Speaker, heard: str) -> str:
         return text
     # What anybody could say is followed by something that is this person's own.
     own = not speaker.has_said_own or speaker.rng.random() < 0.5
-    tail = _own(speaker, text) if own else _question(speaker, "", about)
+    tail = _say_own(speaker, text) if own else _ask_question(speaker, "", about)
     longer = f"{text} {tail}"
     return longer if tail and len(longer.split()) <= _LONGEST else text
 
 
-def _opening(speaker: Speaker, kind: str) -> str:
+def _say_opening(speaker: Speaker, kind: str) -> str:
     news = speaker("news") if speaker.rng.random() < 0.4 else None
     if news:
-        return f"{_own(speaker, '')} And now this: {news} {speaker.say('exchange', 'news', 'ask')}"
-    return f"{_own(speaker, '')} {_question(speaker, kind, None)}"
+        return f"{_say_own(speaker, '')} And now this: {news} {speaker.say('exchange', 'news', 'ask')}"
+    return f"{_say_own(speaker, '')} {_ask_question(speaker, kind, None)}"
 
 
-def _own(speaker: Speaker, said: str) -> str:
+def _say_own(speaker: Speaker, said: str) -> str:
     """Return a sentence about the speaker that does not repeat what they just said."""
     for _ in range(_TRIES):
         text = speaker.say("own", "any") or ""
@@ -188,7 +202,7 @@ def _own(speaker: Speaker, said: str) -> str:
     return ""
 
 
-def _question(speaker: Speaker, kind: str, answered: str | None) -> str:
+def _ask_question(speaker: Speaker, kind: str, answered: str | None) -> str:
     known = data("speech")["exchange"].items()
     is_close = kind in ("kinship", "friendship", "neighbourhood")
     asked = [
@@ -207,7 +221,7 @@ def instruction(rng: random.Random, situation: Situation, schema: Mapping[str, A
         about = "working" if speaker.me.is_working and rng.random() < 0.5 else "grown"
     form = "written" if rng.random() < _WRITTEN else "asked"
     text = speaker.new("requests", about, form)
-    tail = rng.choice(entries("speech", "requests", "tails", form)) if rng.random() < _TAIL else ""
+    tail = rng.choice(read_entries("speech", "requests", "tails", form)) if rng.random() < _TAIL else ""
     return {"text": f"{text} {tail}".strip()}
 
 
@@ -216,7 +230,7 @@ def deed(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     return {"text": Speaker(rng, situation).new("deed", "any")}
 
 
-def intention(rng: random.Random, situation: Situation) -> str:
+def write_intention(rng: random.Random, situation: Situation) -> str:
     """Write what the persona means to do next, or nothing as long as its goal stays the same."""
     if situation.sections.get("goal") and rng.random() < _KEPT_GOALS:
         return ""
@@ -230,7 +244,7 @@ def plan(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     return {"text": " ".join(things)}
 
 
-def reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def write_reflection(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what the persona concludes from notes, which is what it thinks of anyway."""
     speaker = Speaker(rng, situation)
     texts = dict.fromkeys(speaker.new("insight", "any") for _ in range(rng.randint(1, 3)))
@@ -241,7 +255,7 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     """Make up a tool that the persona would like to have: its purpose, signature and what the names mean."""
     speaker = Speaker(rng, situation)
     me = speaker.me
-    trades = me.is_working and lexicon().fields[me.role.field].trading
+    trades = me.is_working and read_lexicon().fields[me.role.field].trading
     serves = {"any": True, "working": me.is_working, "trading": trades}
     # A purpose may need what the person does not have, as a worry.
     fitting = [one for one in data("speech")["tool"] if serves[one["who"]] and fill_frame(one["purpose"], speaker)]
@@ -249,10 +263,10 @@ def tool(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) ->
     for _ in range(_TRIES):
         chosen = rng.choice(fitting)
         name = (fill_frame(rng.choice(split(chosen["names"])), speaker) or "tool")[:_LONGEST_NAME].rstrip("_")
-        if not speaker.remembers(name):
+        if not speaker.has_said(name):
             break
     return {
-        "purpose": polished(fill_frame(chosen["purpose"], speaker) or ""),
+        "purpose": capitalise_sentences(fill_frame(chosen["purpose"], speaker) or ""),
         "signature": name + chosen["signature"],
         "meanings": chosen["meanings"],
         "depend": chosen["depend"],

@@ -75,50 +75,55 @@ def filter_program() -> bytes | None:
     Return None if it does not run Linux or has an architecture whose calls are not listed.
     """
     machine = _ARCHITECTURES.get(platform.machine()) if platform.system() == "Linux" else None
-    return None if machine is None else b"".join(_program(machine))
+    return None if machine is None else b"".join(_make_program(machine))
 
 
-def _program(machine: _Architecture) -> list[bytes]:
-    load_number = _step(_LOAD, _NUMBER)
+def _make_program(machine: _Architecture) -> list[bytes]:
+    load_number = _make_step(_LOAD, _NUMBER)
     return [
-        _step(_LOAD, _ARCHITECTURE),
-        _step(_EQUAL, machine.audit, 1, 0),
-        _step(_RETURN, _KILL),
+        _make_step(_LOAD, _ARCHITECTURE),
+        _make_step(_EQUAL, machine.audit, 1, 0),
+        _make_step(_RETURN, _KILL),
         load_number,
         # New threads, but no processes. clone3 cannot be looked into: without it, the C library takes clone.
-        *_case(machine.clone3, [_step(_RETURN, _REFUSE | _ENOSYS)]),
-        *_case(machine.clone, _where(0, _HAS, (_CLONE_THREAD,), _ALLOW, _REFUSE | _EPERM)),
+        *_make_case(machine.clone3, [_make_step(_RETURN, _REFUSE | _ENOSYS)]),
+        *_make_case(machine.clone, _make_tests(0, _HAS, (_CLONE_THREAD,), _ALLOW, _REFUSE | _EPERM)),
         # The limits of this process may be read and lowered, but not those of another.
-        *_case(machine.prlimit, _where(0, _EQUAL, (0,), _ALLOW, _REFUSE | _EPERM)),
-        *_case(machine.fcntl, _where(1, _EQUAL, _SIGNALLING, _REFUSE | _EPERM, _ALLOW)),
-        *_case(machine.ioctl, _where(1, _EQUAL, _ASKING, _ALLOW, _REFUSE | _EPERM)),
-        *(step for one in machine.allowed.split() for step in _allowed(one)),
-        _step(_RETURN, _REFUSE | _EPERM),
+        *_make_case(machine.prlimit, _make_tests(0, _EQUAL, (0,), _ALLOW, _REFUSE | _EPERM)),
+        *_make_case(machine.fcntl, _make_tests(1, _EQUAL, _SIGNALLING, _REFUSE | _EPERM, _ALLOW)),
+        *_make_case(machine.ioctl, _make_tests(1, _EQUAL, _ASKING, _ALLOW, _REFUSE | _EPERM)),
+        *(step for one in machine.allowed.split() for step in _allow_numbers(one)),
+        _make_step(_RETURN, _REFUSE | _EPERM),
     ]
 
 
-def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
+def _make_step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
     return struct.pack("=HBBI", code, yes, no, value)
 
 
-def _case(number: int, steps: list[bytes]) -> list[bytes]:
-    return [_step(_EQUAL, number, 0, len(steps)), *steps]
+def _make_case(number: int, steps: list[bytes]) -> list[bytes]:
+    return [_make_step(_EQUAL, number, 0, len(steps)), *steps]
 
 
-def _where(argument: int, test: int, values: tuple[int, ...], then: int, otherwise: int) -> list[bytes]:
+def _make_tests(argument: int, test: int, values: tuple[int, ...], then: int, otherwise: int) -> list[bytes]:
     """Return steps that answer `then` if the argument's lower half passes the test with one of the values.
 
     Otherwise they answer `otherwise`.
     """
-    tests = [_step(test, value, len(values) - at) for at, value in enumerate(values)]
-    return [_step(_LOAD, _ARGUMENTS + 8 * argument), *tests, _step(_RETURN, otherwise), _step(_RETURN, then)]
+    tests = [_make_step(test, value, len(values) - at) for at, value in enumerate(values)]
+    return [
+        _make_step(_LOAD, _ARGUMENTS + 8 * argument),
+        *tests,
+        _make_step(_RETURN, otherwise),
+        _make_step(_RETURN, then),
+    ]
 
 
-def _allowed(numbers: str) -> list[bytes]:
+def _allow_numbers(numbers: str) -> list[bytes]:
     first, _, last = numbers.partition("-")
     if not last:
-        return [_step(_EQUAL, int(first), 0, 1), _step(_RETURN, _ALLOW)]
-    return [_step(_AT_LEAST, int(first), 0, 2), _step(_ABOVE, int(last), 1, 0), _step(_RETURN, _ALLOW)]
+        return [_make_step(_EQUAL, int(first), 0, 1), _make_step(_RETURN, _ALLOW)]
+    return [_make_step(_AT_LEAST, int(first), 0, 2), _make_step(_ABOVE, int(last), 1, 0), _make_step(_RETURN, _ALLOW)]
 
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -181,10 +186,10 @@ class SandboxLevel(StrEnum):
 
 def command(confined: SandboxLevel, folder: Path, descriptor: int, folder_bytes: int) -> list[str]:
     """Return the command that runs the code in the folder. Its job is on the descriptor."""
-    python = [_interpreter(), *_PYTHON, "-c", _source(), str(descriptor)]
+    python = [_find_interpreter(), *_PYTHON, "-c", _read_child(), str(descriptor)]
     if confined is not SandboxLevel.BUBBLEWRAP:
         return python
-    bound = [word for path in (*readable_paths(), _interpreter()) for word in ("--ro-bind", path, path)]
+    bound = [word for path in (*readable_paths(), _find_interpreter()) for word in ("--ro-bind", path, path)]
     return [
         *(shutil.which("bwrap") or "bwrap", "--unshare-all", "--die-with-parent", "--cap-drop", "ALL"),
         *bound,
@@ -193,7 +198,7 @@ def command(confined: SandboxLevel, folder: Path, descriptor: int, folder_bytes:
     ]
 
 
-def environment(folder: Path) -> dict[str, str]:
+def make_environment(folder: Path) -> dict[str, str]:
     """Return all environment variables that the code gets."""
     return {"HOME": str(folder), "TMPDIR": str(folder), "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
 
@@ -223,13 +228,13 @@ def readable_paths() -> Sequence[str]:
 
 
 @cache
-def _interpreter() -> str:
+def _find_interpreter() -> str:
     # That of a virtual environment is a link to this one.
     return str(Path(getattr(sys, "_base_executable", None) or sys.executable).resolve())
 
 
 @cache
-def _source() -> str:
+def _read_child() -> str:
     return _CHILD.read_text(encoding="utf-8")
 
 
@@ -318,16 +323,16 @@ async def run_code(
     job = {
         "code": code,
         "calls": [{"function": c.function, "arguments": dict(c.arguments)} for c in calls],
-        **job_of(confined, _rlimits(limits)),
+        **job_of(confined, _list_rlimits(limits)),
     }
-    async with _slots(), _folder() as folder:
+    async with _sandbox_slots(), _empty_folder() as folder:
         with tempfile.TemporaryFile() as record:
             record.write(json.dumps(job).encode())
             record.seek(0)
-            return await _run(confined, folder, record, limits)
+            return await _run_confined(confined, folder, record, limits)
 
 
-async def _run(confined: SandboxLevel, folder: Path, record: IO[bytes], limits: SandboxLimits) -> CodeResult:
+async def _run_confined(confined: SandboxLevel, folder: Path, record: IO[bytes], limits: SandboxLimits) -> CodeResult:
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         *command(confined, folder, record.fileno(), limits.file_bytes),
@@ -335,7 +340,7 @@ async def _run(confined: SandboxLevel, folder: Path, record: IO[bytes], limits: 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd=folder,
-        env=environment(folder),
+        env=make_environment(folder),
         pass_fds=(record.fileno(),),
         start_new_session=True,
     )
@@ -366,8 +371,8 @@ async def _run(confined: SandboxLevel, folder: Path, record: IO[bytes], limits: 
     elif timed_out:
         outcome, reason = CodeOutcome.TIMEOUT, f"it ran longer than {limits.wall_seconds:g} s"
     else:
-        outcome, reason = _ending(process.returncode or 0, written, stderr, seconds, limits)
-    returned = _returned(written) if written else ()
+        outcome, reason = _describe_ending(process.returncode or 0, written, stderr, seconds, limits)
+    returned = _read_returned(written) if written else ()
     return CodeResult(outcome, stdout, stderr, seconds, reason, returned)
 
 
@@ -408,12 +413,12 @@ def _read_record(record: IO[bytes], limits: SandboxLimits) -> dict[str, Any] | N
     return None if written is None and text else {}
 
 
-def _returned(written: dict[str, Any]) -> tuple[Returned, ...]:
+def _read_returned(written: dict[str, Any]) -> tuple[Returned, ...]:
     calls = [one for one in written["returned"] if isinstance(one, dict)]
     return tuple(Returned(one.get("value"), str(one.get("error", "")), str(one.get("error_type", ""))) for one in calls)
 
 
-def _ending(
+def _describe_ending(
     code: int, written: dict[str, Any], stderr: str, seconds: float, limits: SandboxLimits
 ) -> tuple[CodeOutcome, str]:
     if code == UNCONFINED:
@@ -433,9 +438,9 @@ def _ending(
 
 
 @asynccontextmanager
-async def _folder() -> AsyncIterator[Path]:
+async def _empty_folder() -> AsyncIterator[Path]:
     """Yield an empty folder, which is removed at the end with all its content."""
-    folder = tempfile.TemporaryDirectory(prefix="populace-", dir=_temporary(), ignore_cleanup_errors=True)
+    folder = tempfile.TemporaryDirectory(prefix="populace-", dir=_temporary_folder(), ignore_cleanup_errors=True)
     try:
         yield Path(folder.name)
     finally:
@@ -443,14 +448,14 @@ async def _folder() -> AsyncIterator[Path]:
 
 
 @cache
-def _temporary() -> str:
+def _temporary_folder() -> str:
     return os.path.realpath(tempfile.gettempdir())
 
 
 _SLOTS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 
 
-def _slots() -> asyncio.Semaphore:
+def _sandbox_slots() -> asyncio.Semaphore:
     loop = asyncio.get_running_loop()
     return _SLOTS.setdefault(loop, asyncio.Semaphore(os.cpu_count() or 1))
 
@@ -475,11 +480,11 @@ def unavailable(level: SandboxLevel) -> str | None:
         return f"{level.value} needs Linux on x86_64 or aarch64."
     if level is SandboxLevel.BUBBLEWRAP and shutil.which("bwrap") is None:
         return "bubblewrap is not installed: there is no program bwrap."
-    failed = _probe(level)
+    failed = _probe_level(level)
     return f"{level.value} does not work here: {failed}." if failed else None
 
 
-def _probe(confined: SandboxLevel) -> str:
+def _probe_level(confined: SandboxLevel) -> str:
     """Run code that tries what the level denies. Return what went wrong, or an empty text if it was denied."""
     with tempfile.NamedTemporaryFile() as secret, ThreadPoolExecutor(1) as pool:  # beside any event loop
         trials = [f"open({secret.name!r}).close()"] * confined.files
@@ -502,7 +507,7 @@ for trial in trials:
 """
 
 
-def _rlimits(limits: SandboxLimits) -> dict[str, int]:
+def _list_rlimits(limits: SandboxLimits) -> dict[str, int]:
     return {
         "RLIMIT_CPU": limits.cpu_seconds,
         "RLIMIT_AS": limits.memory_bytes,

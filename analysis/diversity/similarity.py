@@ -139,13 +139,13 @@ def distinct_n(texts: Iterable[str], n: int) -> float | None:
     seen: set[Ngram] = set()
     number = 0
     for text in texts:
-        grams = _ngrams(word_list(text), n)
+        grams = _list_ngrams(word_list(text), n)
         seen.update(grams)
         number += len(grams)
     return len(seen) / number if number else None
 
 
-def _ngrams(words: Sequence[str], n: int) -> list[Ngram]:
+def _list_ngrams(words: Sequence[str], n: int) -> list[Ngram]:
     return [tuple(words[place : place + n]) for place in range(len(words) - n + 1)]
 
 
@@ -306,8 +306,8 @@ def read_vectors(run: Queryable, sample: OutputSample, model: str) -> SampleVect
         places,
         np.array([found[keys[place]] for place in places], dtype=np.float32),
         paired,
-        _matrix([found[keys[place]] for place in paired], sizes[0]),
-        _matrix([found[sample.agents[place]] for place in paired], sizes[0]),
+        _stack_vectors([found[keys[place]] for place in paired], sizes[0]),
+        _stack_vectors([found[sample.agents[place]] for place in paired], sizes[0]),
     )
 
 
@@ -322,7 +322,7 @@ def vectors_of(run: Queryable, hashes: set[str], model: str) -> dict[str, NDArra
     return found
 
 
-def _matrix(vectors: Sequence[NDArray[np.float32]], dims: int) -> Matrix:
+def _stack_vectors(vectors: Sequence[NDArray[np.float32]], dims: int) -> Matrix:
     return np.array(vectors, dtype=np.float32).reshape(len(vectors), dims)
 
 

@@ -287,23 +287,23 @@ def compare_item(
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(item.encode()).digest()[:8]))
     draws = max(_FEWEST_DRAWS, min(_DRAWS, _CELLS // len(values)))
 
-    def norm(difference: Floats) -> Floats:
+    def measure_norm(difference: Floats) -> Floats:
         return _measure_norm(difference, places, kind.range)
 
-    def errors(drawn_from: Sequence[Floats]) -> Floats:
+    def sampling_errors(drawn_from: Sequence[Floats]) -> Floats:
         """Return the norms of the sampling error of the difference."""
         one, other = (
             rng.multinomial(size, share, draws) / size - share for size, share in zip(sizes, drawn_from, strict=True)
         )
-        return norm(one - other)
+        return measure_norm(one - other)
 
-    distance = float(norm(shares[0] - shares[1]))
+    distance = float(measure_norm(shares[0] - shares[1]))
     pooled = (sizes @ np.array(shares)) / sizes.sum()
-    chance = errors([pooled, pooled])
+    chance = sampling_errors([pooled, pooled])
     is_equal = np.abs(chance - distance) <= _ROUNDING
     p = float(((chance > distance) & ~is_equal).mean() + is_equal.mean() / 2)
     added = _PSEUDO_ANSWERS / len(values)
-    error = errors([(n * s + added) / (n + _PSEUDO_ANSWERS) for n, s in zip(sizes, shares, strict=True)])
+    error = sampling_errors([(n * s + added) / (n + _PSEUDO_ANSWERS) for n, s in zip(sizes, shares, strict=True)])
     reach = float(np.quantile(error, 1 - _ALPHA))
     outside = 1.0 if margin is None else float((error >= margin - distance - _ROUNDING).mean())
     interval = Estimate(distance, max(0.0, distance - reach), min(1.0, distance + reach))

@@ -196,8 +196,8 @@ def read_findings(reader: Reader) -> Findings:
     ((name, scenario, paired, alpha, correction, replicates, is_model, design),) = reader.query(_EXPERIMENT).rows
     analysis = _Analysis(reader, paired=paired, alpha=alpha, design=design)
     stated = [replace(one, p_adjusted=one.p) for one in analysis.hypotheses()]
-    others = [*analysis.arms_compared(), *analysis.groups(), *analysis.robustness()]
-    effects = [*adjusted(stated, correction), *adjusted(others, correction)]
+    others = [*analysis.arms_compared(), *analysis.groups(), *analysis.test_robustness()]
+    effects = [*adjust_effects(stated, correction), *adjust_effects(others, correction)]
     checks = reader.query(_CHECKS).rows
     return Findings(
         name,
@@ -214,7 +214,7 @@ def read_findings(reader: Reader) -> Findings:
     )
 
 
-def adjusted(effects: Sequence[Effect], correction: str) -> list[Effect]:
+def adjust_effects(effects: Sequence[Effect], correction: str) -> list[Effect]:
     """Return the effects of one family with corrected p values; effects without a p value are not counted."""
     tested = [one for one in effects if not math.isnan(one.p)]
     if correction == "none" or len(tested) < 2:
@@ -320,7 +320,7 @@ class _Analysis:
                 for group in groups:
                     yield self._test_arms("group", outcome, arm, against, group=group)
 
-    def robustness(self) -> Iterator[Effect]:
+    def test_robustness(self) -> Iterator[Effect]:
         """Yield tests of whether each hypothesis about levels holds at every level of the other factors."""
         for outcome, arm, against, *_ in self._hypotheses:
             named = _levels_of(arm).keys() | _levels_of(against).keys()

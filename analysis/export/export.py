@@ -25,7 +25,7 @@ from ..contamination import told_comparisons
 from .options import DatasetOptions, PersonalPolicy, SplitReport, Target, find_target
 from .plan import ExportCounts, ExportPlan
 from .shapes import TRAINING, DatasetFormat
-from .source import UNKNOWN_LICENCE, OutputSource, card_licence, restriction, strictest
+from .source import UNKNOWN_LICENCE, OutputSource, card_licence, describe_restriction, find_strictest
 
 _USUAL = DatasetOptions()
 #: A Parquet file of a folder is closed when it holds so many rows or bytes.
@@ -291,8 +291,8 @@ def _describe_origin(plan: ExportPlan, tally: ExportCounts) -> dict[str, Any]:
 def _describe_licences(plan: ExportPlan, tally: ExportCounts) -> dict[str, Any]:
     licences = {str(licence): n for (licence,), n in tally.by("licence").items()}
     return {
-        "licences": [(name, restriction(name.split(" AND ")[0]), n) for name, n in licences.items()],
-        "strictest": strictest(name for one in licences for name in one.split(" AND ")),
+        "licences": [(name, describe_restriction(name.split(" AND ")[0]), n) for name, n in licences.items()],
+        "strictest": find_strictest(name for one in licences for name in one.split(" AND ")),
         "unknown": licences.get(UNKNOWN_LICENCE, 0),
         "grant": plan.options.licence,
     }

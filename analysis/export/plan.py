@@ -300,7 +300,7 @@ class ExportPlan:
         shape, options = self._shapes[number], self.options
         content = rows.select([])
         if shape.names:
-            content, reasons = shape.shaped(rows)
+            content, reasons = shape.shape_rows(rows)
             tally.left_out.update(reason for reason in reasons if reason is not None)
             kept = [place for place, reason in enumerate(reasons) if reason is None]
             content, rows = take(content, kept), take(rows, kept)

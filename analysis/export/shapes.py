@@ -23,7 +23,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _ROLES = frozenset({"system", "user", "assistant", "tool"})
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     r"""The text as UTF-8 can hold it: halves of characters that were cut become U+FFFD.
 
     >>> clean("a\ud83d\ude00b\ud83d") == "a\U0001f600b\ufffd"
@@ -43,17 +43,17 @@ def parse_payload(text: str) -> Any:
     try:
         return _clean_value(json.loads(text))
     except (ValueError, RecursionError):
-        return clean(text)
+        return clean_text(text)
 
 
 def _clean_value(value: Any) -> Any:
     match value:
         case str():
-            return clean(value)
+            return clean_text(value)
         case list():
             return [_clean_value(one) for one in value]
         case dict():
-            return {clean(key): _clean_value(one) for key, one in value.items()}
+            return {clean_text(key): _clean_value(one) for key, one in value.items()}
         case _:
             return value
 
@@ -285,7 +285,7 @@ class RowShape:
             DatasetFormat.DPO: ("prompt", "chosen", "rejected"),
         }.get(self.format, ())
 
-    def shaped(self, rows: Table) -> tuple[Table, list[str | None]]:
+    def shape_rows(self, rows: Table) -> tuple[Table, list[str | None]]:
         """Return the columns of the format, and for each row why it has to be left out, or None."""
         made, reasons = [], []
         for row in self._read_rows(rows):

@@ -50,7 +50,7 @@ _CARD_NAMES = frozenset(
 _CREATIVE_COMMONS = re.compile(r"cc0-1\.0|cc-by(-nc)?(-sa|-nd)?-[234]\.[05]")
 
 
-def restriction(licence: str | None) -> str:
+def describe_restriction(licence: str | None) -> str:
     """What a licence asks for, in a few words; `other` for one that is not known here, `unknown` for none.
 
     >>> restriction("CC-BY-NC-SA-4.0"), restriction("Our own terms"), restriction(None)
@@ -61,7 +61,7 @@ def restriction(licence: str | None) -> str:
     return next((name for name, pattern in _RESTRICTIONS if pattern.fullmatch(licence)), "other")
 
 
-def strictest(licences: Iterable[str | None]) -> str:
+def find_strictest(licences: Iterable[str | None]) -> str:
     """The licence that binds most; None is an unknown one, and no licences at all are unknown.
 
     Different licences that bind alike are joined, for all of them hold.
@@ -71,7 +71,7 @@ def strictest(licences: Iterable[str | None]) -> str:
     """
     by_rank: dict[int, set[str]] = {}
     for licence in licences:
-        by_rank.setdefault(_ORDER.index(restriction(licence)), set()).add(licence or UNKNOWN_LICENCE)
+        by_rank.setdefault(_ORDER.index(describe_restriction(licence)), set()).add(licence or UNKNOWN_LICENCE)
     return " AND ".join(sorted(by_rank[max(by_rank)])) if by_rank else UNKNOWN_LICENCE
 
 
@@ -398,4 +398,4 @@ class OutputSource:
             "SELECT licences FROM exported_lineages UNION SELECT licences FROM exported_shared"
         ):
             stated = [name or grant for name in orjson.loads(licences)] or [grant]
-            self.con.execute("INSERT INTO exported_licences VALUES (?, ?)", [licences, strictest(stated)])
+            self.con.execute("INSERT INTO exported_licences VALUES (?, ?)", [licences, find_strictest(stated)])

@@ -10,8 +10,8 @@ from typing import Any
 
 from ...core.database import quote_text
 from ...core.errors import SetupError
-from ..page import clip, write_picture_file
-from ..plot import BARS, Chart, Marks, Point, draw_svg, draw_text, line_sign, paint, text_width
+from ..page import clip_text, write_picture_file
+from ..plot import BARS, Chart, Marks, Point, draw_svg, draw_text, line_sign, paint_attributes, text_width
 from ..table import Queryable, Rows
 
 #: Measures, typed fields of actions, values of a choice, and groups that are drawn.
@@ -386,7 +386,7 @@ def draw_result(points: Sequence[Point], *, title: str, x: str, note: str = "") 
     top = _ROW * (1 + max((row for row, _ in legend), default=-1)) + 4
     height = top + _HEIGHT + (_ROW if note else 0)
     parts = [
-        f'<rect {paint("surface")} fill="currentColor" width="100%" height="100%"/>',
+        f'<rect {paint_attributes("surface")} fill="currentColor" width="100%" height="100%"/>',
         *(part for _, part in legend),
         plot.replace("<svg ", f'<svg y="{top:g}" width="{_WIDTH:g}" height="{_HEIGHT:g}" ', 1),
         *([draw_text("muted", 8, height - 6, note)] if note else []),
@@ -397,7 +397,7 @@ def draw_result(points: Sequence[Point], *, title: str, x: str, note: str = "") 
 def _draw_legend(names: Sequence[str]) -> Iterator[tuple[int, str]]:
     """Yield the row, the sign and the name of each line."""
     x, row = 12.0, 0
-    for look, name in enumerate(clip(name, 60) for name in names):
+    for look, name in enumerate(clip_text(name, 60) for name in names):
         wide = text_width(name, _TYPE) + 40
         if x + wide > _WIDTH and x > 12:
             x, row = 12.0, row + 1

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from ..experiment.effects import NO_P, RUN_MEANS, SECTIONS, Effect, Findings, describe_findings, read_findings
-from ..page import clip, mark_of
+from ..page import clip_text, mark_of
 from ..plot import Chart, Point, format_number
 from ..table import Reader
 from .rendering import probability, render
@@ -117,7 +117,7 @@ def _pick_effects(found: Findings) -> Sequence[Effect]:
 def _describe_headline(one: Effect, found: Findings) -> tuple[str, str]:
     verdict = one.verdict(found.alpha) or ("no p value" if not isfinite(one.p) else "no difference found")
     said = f"{one.comparison}: {_format_estimate(one)}{_format_p(one.p_adjusted)}: {verdict}"
-    return clip(one.outcome, 40), clip(said, 160)
+    return clip_text(one.outcome, 40), clip_text(said, 160)
 
 
 def _format_estimate(one: Effect) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ...personas.network import Acquaintance, Excerpt, Link
 from ...personas.network.excerpts import around_the_best
 from ...personas.network.network import Network
-from ..page import clip, short_label
+from ..page import clip_text, short_label
 from ..picture import Drawing
 from ..summary import Summary
 from ..table import Queryable, Rows
@@ -152,7 +152,7 @@ def draw_society(run: Queryable) -> tuple[Markup | None, int]:
     shown = _pick_people([person.id for person in everybody], ties)
     emitted: dict[str, str] = {}
     for agent, kind, count, first in run.query(_EMITTED).rows:
-        emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip(first, EMITTED_TEXT)}"
+        emitted[agent] = f"{emitted.get(agent, '')}\n{kind} \u00d7 {count}: {clip_text(first, EMITTED_TEXT)}"
     excerpt = Excerpt(
         tuple(person for person in everybody if person.id in shown),
         tuple(tie for tie in ties if tie.source in shown and tie.target in shown)[:GRAPH_RELATIONS],
@@ -227,7 +227,7 @@ def read_steps(run: Queryable) -> list[Shown]:
     steps = run.query(_STEPS).rows
     news: dict[int, list[tuple[str, str]]] = {}
     for step, name, text in run.query("SELECT step, name, news FROM interventions ORDER BY step, name").rows:
-        news.setdefault(step, []).append((name, clip(text or "", TEXT)))
+        news.setdefault(step, []).append((name, clip_text(text or "", TEXT)))
     kinds = _read_samples(run)
     talks = _read_conversations(run, listed := _pick_steps([row[0] for row in steps], news))
     pages = []
@@ -269,7 +269,7 @@ def _read_samples(run: Queryable) -> dict[int, list[Shown]]:
         if not page or page[-1].kind != kind:
             page.append(Shown(kind=kind, total=total, samples=[]))
         page[-1].samples.append(
-            Shown(author=short_label(author), text=clip(text, TEXT), revised=revised, near_duplicate=near)
+            Shown(author=short_label(author), text=clip_text(text, TEXT), revised=revised, near_duplicate=near)
         )
     return pages
 
@@ -287,7 +287,9 @@ def _read_conversations(run: Queryable, listed: set[int]) -> dict[int, tuple[lis
     lines: dict[int, list[Shown]] = {}
     for thread, step, speaker, listener, text in run.query(_LINES, [sorted(shown), THREAD_LINES]).rows:
         lines.setdefault(thread, []).append(
-            Shown(step=step, speaker=_name_speaker(speaker), listener=_name_speaker(listener), text=clip(text, TEXT))
+            Shown(
+                step=step, speaker=_name_speaker(speaker), listener=_name_speaker(listener), text=clip_text(text, TEXT)
+            )
         )
     return {
         step: ([Shown(lines=lines[thread], length=length) for thread, length in page], totals[step])

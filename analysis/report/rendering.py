@@ -10,8 +10,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from ...core.text import legible
-from ..page import clip, short_label
+from ...core.text import make_legible
+from ..page import clip_text, short_label
 from ..picture import page_style
 from ..plot import COLOURS, PATTERNS, format_number
 
@@ -43,7 +43,7 @@ def _make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        clip=clip,
+        clip=clip_text,
         count=_format_count,
         number=format_number,
         probability=probability,
@@ -62,7 +62,7 @@ def _show_value(value: Any) -> Any:
     """The text of a value in the page: no text of the run brings a character that HTML forbids."""
     if isinstance(value, Markup):
         return value
-    return legible(value) if isinstance(value, str) else legible(str(value))
+    return make_legible(value) if isinstance(value, str) else make_legible(str(value))
 
 
 def _read_template(name: str) -> str:

@@ -7,10 +7,10 @@ from typing import Any
 import orjson
 from markupsafe import Markup
 
-from ...core.text import legible
+from ...core.text import make_legible
 from ..diversity.similarity import measure_diversity
 from ..funnel import read_funnel
-from ..page import clip
+from ..page import clip_text
 from ..plot import Chart, Marks, Point
 from ..summary import DataSummary, describe_authors
 from ..surveys import ItemTable, read_surveys
@@ -77,7 +77,7 @@ def read_answers(run: Queryable) -> dict[str, Any] | None:
     questions = [
         {
             "title": f"{survey}: {item.replace('_', ' ')}",
-            "question": clip(tables[-1].text, 300),
+            "question": clip_text(tables[-1].text, 300),
             "is_after": job > 1,
             "charts": list(_draw_item(place, tables, groups, marks)),
             "tables": tables,
@@ -265,7 +265,7 @@ def _dump_json(value: object) -> bytes:
 
 
 def _clip_text(text: str, length: int) -> str:
-    return clip(legible(text), length)
+    return clip_text(make_legible(text), length)
 
 
 def _iter_fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
@@ -274,7 +274,7 @@ def _iter_fields(payload: str, text: str) -> Iterator[tuple[str, str]]:
     for name, value in fields.items() if isinstance(fields, dict) else ():
         said = value if isinstance(value, str) else _format_value(value)
         if said and said != text:
-            yield legible(name), _clip_text(said, FIELD)
+            yield make_legible(name), _clip_text(said, FIELD)
 
 
 def _format_value(value: object) -> str:

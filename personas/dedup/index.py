@@ -17,9 +17,9 @@ from typing import Self
 
 import numpy as np
 
-from ...core.arrow import FileArray, Flags, GrowingArray, Hashes, Ints, ranges
-from .pairs import NO_ORDERS, ROW, NearPairs, OrderArray, Orders, Sets, Threshold, are_unspaced, near_across, pack
-from .word_sets import HASH_BITS, WordSet, WordSets, mix, mix_one, numbered
+from ...core.arrow import FileArray, Flags, GrowingArray, Hashes, Ints, expand_ranges
+from .pairs import NO_ORDERS, ROW, NearPairs, OrderArray, Orders, Sets, Threshold, are_unspaced, near_across, pack_keys
+from .word_sets import HASH_BITS, WordSet, WordSets, mix_bits, mix_one, number_sets
 
 
 class KeyScheme(ABC):
@@ -47,7 +47,7 @@ class PartKeys(KeyScheme):
 
     def __init__(self, threshold: Threshold) -> None:
         self._threshold = threshold
-        self._grow(256)
+        self._grow_levels(256)
 
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Return keys of 64 bits, and for each the number of the set that publishes it."""
@@ -55,11 +55,11 @@ class PartKeys(KeyScheme):
         if not len(sizes):
             return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
         if sizes.max() >= self._low.shape[1]:
-            self._grow(2 * int(sizes.max()))
+            self._grow_levels(2 * int(sizes.max()))
         kind = are_unspaced(sets.orders).astype(np.int64) if len(sets.orders) else 0
         low, high = self._low[kind, sizes], self._high[kind, sizes]
         published = [
-            self._level(sets, np.flatnonzero((low <= level) & (level <= high)), level)
+            self._level_keys(sets, np.flatnonzero((low <= level) & (level <= high)), level)
             for level in range(low.min(), high.max() + 1)
         ]
         return np.concatenate([keys for keys, _ in published]), np.concatenate([rows for _, rows in published])
@@ -68,7 +68,7 @@ class PartKeys(KeyScheme):
         """Return the keys of a single set."""
         size, kind = len(one), int(are_unspaced(one.order).any())
         if size >= self._low.shape[1]:
-            self._grow(2 * size)
+            self._grow_levels(2 * size)
         keys = []
         for level in self._levels[self._low[kind, size] : self._high[kind, size] + 1].tolist():
             parts = level + 1
@@ -78,37 +78,37 @@ class PartKeys(KeyScheme):
             keys += [mix_one(total & _ALL) for total in sums]
         return keys
 
-    def _grow(self, size: int) -> None:
+    def _grow_levels(self, size: int) -> None:
         sizes = np.arange(size + 1, dtype=np.int64)
         both = self._threshold, self._threshold.unspaced
-        nearest = np.stack([one.apart(sizes + one.overlap(sizes)) for one in both])
-        farthest = np.stack([one.apart(sizes + one.widest(sizes)) for one in both])
-        self._levels = _levels(int(farthest.max()))
+        nearest = np.stack([one.apart(sizes + one.least_overlap(sizes)) for one in both])
+        farthest = np.stack([one.apart(sizes + one.greatest_size(sizes)) for one in both])
+        self._levels = _list_levels(int(farthest.max()))
         #: The first and the last level of a set, by whether each character is a word, and by size.
         self._low = np.searchsorted(self._levels, nearest)
         self._high = np.searchsorted(self._levels, farthest)
 
-    def _level(self, sets: WordSets, rows: Ints, level: int) -> tuple[Hashes, Ints]:
+    def _level_keys(self, sets: WordSets, rows: Ints, level: int) -> tuple[Hashes, Ints]:
         """Return the keys of some sets at one distance: the sum of the words of each part."""
         parts = int(self._levels[level]) + 1
         first, end = sets.starts[rows], sets.starts[rows + 1]
         bounds = np.empty((len(rows), parts + 1), dtype=np.int64)
         bounds[:, 0], bounds[:, -1] = first, end
         if parts > 1:
-            bounds[:, 1:-1] = self._borders(sets, rows, parts)
+            bounds[:, 1:-1] = self._part_borders(sets, rows, parts)
         sums = sets.sums[bounds]
         keys = sums[:, 1:] - sums[:, :-1]
         keys += np.arange(parts, dtype=np.uint64) + np.uint64(parts << 32)
-        return mix(keys.ravel()), np.repeat(rows, parts)
+        return mix_bits(keys.ravel()), np.repeat(rows, parts)
 
     @staticmethod
-    def _borders(sets: WordSets, rows: Ints, parts: int) -> Ints:
+    def _part_borders(sets: WordSets, rows: Ints, parts: int) -> Ints:
         # A word's part is given by the upper bits of its hash, so in a sorted set the parts are consecutive.
         first = np.array([-(-(part << 32) // parts) << 16 for part in range(1, parts)], dtype=np.uint64)
         return np.searchsorted(sets.packed, (rows.view(np.uint64) << _HASH_BITS)[:, None] | first)
 
 
-def _levels(most: int) -> Ints:
+def _list_levels(most: int) -> Ints:
     levels = list(range(_EXACT + 1))
     while levels[-1] < most:
         levels.append(int(levels[-1] * _STEP) + 1)
@@ -136,17 +136,17 @@ class PrefixKeys(KeyScheme):
         sizes = sets.sizes
         rows = np.repeat(np.arange(len(sets)), sizes)
         words = sets.words
-        order = np.lexsort((words, self._rank(words), rows))
-        overlap = self._threshold.overlap(sizes)
+        order = np.lexsort((words, self._rank_words(words), rows))
+        overlap = self._threshold.least_overlap(sizes)
         if len(sets.orders):
-            overlap = np.where(are_unspaced(sets.orders), self._threshold.unspaced.overlap(sizes), overlap)
+            overlap = np.where(are_unspaced(sets.orders), self._threshold.unspaced.least_overlap(sizes), overlap)
         taken = np.where(sizes > 0, sizes - overlap + 1, 0)
         first = np.arange(len(rows)) - sets.starts[rows] < taken[rows]
         empty = np.flatnonzero(sizes == 0)
-        keys = mix(np.concatenate([words[order][first], np.full(len(empty), _EMPTY << np.uint64(16))]))
+        keys = mix_bits(np.concatenate([words[order][first], np.full(len(empty), _EMPTY << np.uint64(16))]))
         return keys, np.concatenate([rows[first], empty])
 
-    def _rank(self, words: Hashes) -> Hashes:
+    def _rank_words(self, words: Hashes) -> Hashes:
         if not len(self._words):
             return np.zeros(len(words), dtype=np.uint64)
         at = np.minimum(np.searchsorted(self._words, words), len(self._words) - 1)
@@ -222,7 +222,7 @@ class BatchBuilder:
     def add(self, sets: WordSets, fixed: Flags, scheme: KeyScheme | None) -> None:
         """Add a block of sets, with their keys if the scheme is already known."""
         if scheme:
-            self._publish(sets, len(self), scheme)
+            self._publish_keys(sets, len(self), scheme)
         self._orders.append(sets.orders, len(self), len(sets))
         self._words.append(sets.words)
         self._sizes.append(sets.sizes)
@@ -238,7 +238,7 @@ class BatchBuilder:
             end = int(ends[first + len(sizes) - 1])
             words = self._words.values[end - int(sizes.sum()) : end]
             orders = self._orders.values[first : first + _BLOCK]
-            self._publish(numbered(words, sizes, orders), first, scheme)
+            self._publish_keys(number_sets(words, sizes, orders), first, scheme)
 
     def build(self) -> WordSetBatch:
         """Return the finished batch."""
@@ -249,7 +249,7 @@ class BatchBuilder:
         published.sort()
         return WordSetBatch(sets, self._identities.values, self._fixed.values, published)
 
-    def _publish(self, sets: WordSets, first: int, scheme: KeyScheme) -> None:
+    def _publish_keys(self, sets: WordSets, first: int, scheme: KeyScheme) -> None:
         keys, rows = scheme.keys(sets)
         self._published.append(keys >> _HALF | (rows + first).view(np.uint64) << _HALF)
 
@@ -285,7 +285,7 @@ class WordSetIndex:
 
     def near(self, packed: Hashes, sets: Sets, threshold: Threshold) -> NearPairs:
         """Find the near-duplicate pairs of an original and one of `sets`, whose packed keys are `packed`."""
-        self._flush()
+        self._flush_recent()
         return near_across(self._runs, self.sets, packed, sets, threshold)
 
     def extend(self, sets: Sets, packed: Hashes, kept: Flags) -> None:
@@ -293,15 +293,15 @@ class WordSetIndex:
         number = np.where(kept, np.cumsum(kept) - 1 + len(self), -1)
         rows = number[(packed & ROW).view(np.int64)]
         stays = rows >= 0
-        self._add_run(pack(packed[stays], rows[stays]))
+        self._add_run(pack_keys(packed[stays], rows[stays]))
         words = sets.words[int(sets.starts[0]) : int(sets.starts[-1] + sets.sizes[-1])]
         orders = sets.orders[kept] if len(sets.orders) else NO_ORDERS
-        self._hold(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept], orders)
+        self._hold_sets(words[np.repeat(kept, sets.sizes)], sets.sizes[kept], sets.parities[kept], orders)
 
     def hold(self, sets: Sets, packed: Hashes) -> None:
         """Add all sets; `packed` holds their keys."""
-        self._add_run(pack(packed, (packed & ROW).view(np.int64) + len(self)))
-        self._hold(sets.words, sets.sizes, sets.parities, sets.orders)
+        self._add_run(pack_keys(packed, (packed & ROW).view(np.int64) + len(self)))
+        self._hold_sets(sets.words, sets.sizes, sets.parities, sets.orders)
 
     def add(self, one: WordSet, keys: list[int]) -> None:
         """Add a single set under its keys."""
@@ -313,17 +313,17 @@ class WordSetIndex:
             elif others != number:
                 self._recent[key >> _SHIFT] = [others, number]
         self._orders.append(one.order, len(self), 1)
-        self._starts.push(len(self._words))
+        self._starts.append_number(len(self._words))
         self._words.append(np.array(one.hashes, dtype=np.uint64))
-        self._parities.push(one.parity)
-        self._sizes.push(len(one))
+        self._parities.append_number(one.parity)
+        self._sizes.append_number(len(one))
         if len(self._recent) >= _RECENT:
-            self._flush()
+            self._flush_recent()
 
     def candidates(self, keys: list[int]) -> Ints:
         """Return the numbers of the originals that share one of these keys; a number may occur several times."""
         found: list[Ints] = []
-        recent = [number for key in keys for number in self._lately(key >> _SHIFT)]
+        recent = [number for key in keys for number in self._recent_numbers(key >> _SHIFT)]
         if recent:
             found.append(np.array(recent, dtype=np.int64))
         wanted = np.array(keys, dtype=np.uint64) & ~ROW
@@ -339,29 +339,29 @@ class WordSetIndex:
         self._runs.clear()
         for first in range(0, len(self), _RECENT):
             numbers = np.arange(first, min(first + _RECENT, len(self)))
-            keys, rows = scheme.keys(self._some(numbers))
-            self._add_run(pack(keys, numbers[rows]))
+            keys, rows = scheme.keys(self._take_sets(numbers))
+            self._add_run(pack_keys(keys, numbers[rows]))
 
-    def _some(self, numbers: Ints) -> WordSets:
+    def _take_sets(self, numbers: Ints) -> WordSets:
         held = self.sets
         sizes = held.sizes[numbers].astype(np.int64)
         orders = held.orders[numbers] if len(held.orders) else held.orders
-        return numbered(held.words[ranges(held.starts[numbers], sizes)], sizes, orders)
+        return number_sets(held.words[expand_ranges(held.starts[numbers], sizes)], sizes, orders)
 
-    def _lately(self, key: int) -> Sequence[int]:
+    def _recent_numbers(self, key: int) -> Sequence[int]:
         others = self._recent.get(key, ())
         return (others,) if isinstance(others, int) else others
 
-    def _hold(self, words: Hashes, sizes: Ints, parities: Hashes, orders: Orders) -> None:
+    def _hold_sets(self, words: Hashes, sizes: Ints, parities: Hashes, orders: Orders) -> None:
         self._orders.append(orders, len(self), len(sizes))
         self._starts.append(len(self._words) + np.cumsum(sizes, dtype=np.int64) - sizes)
         self._words.append(words)
         self._sizes.append(sizes)
         self._parities.append(parities)
 
-    def _flush(self) -> None:
+    def _flush_recent(self) -> None:
         if self._recent:
-            packed = [key << _SHIFT | number for key in self._recent for number in self._lately(key)]
+            packed = [key << _SHIFT | number for key in self._recent for number in self._recent_numbers(key)]
             self._recent.clear()
             self._add_run(np.sort(np.array(packed, dtype=np.uint64)))
 

@@ -25,7 +25,7 @@ from .pairs import (
     near_within,
     some_orders,
 )
-from .word_sets import HASH_BITS, WordSet, WordSets, iter_blocks, mix, word_set, word_sets
+from .word_sets import HASH_BITS, WordSet, WordSets, iter_blocks, mix_bits, word_set, word_sets
 
 _PORTION = 1 << 20
 #: Originals and newcomers are fewer than this power of two.
@@ -47,12 +47,12 @@ def match_in_order(held: int, first: Ints, fixed: Flags, across: NearPairs, with
     between originals and texts, `within` between two texts. `fixed` texts are originals whatever they repeat. A text
     repeats the most similar original before it, and the earliest of equally similar ones.
     """
-    gone = _gone(first, fixed, across, within)
+    gone = _find_gone(first, fixed, across, within)
     of = np.where(gone[first] | (first == np.arange(len(first))) | fixed, -1, first + held)
     decision = Matches(of, np.where(of >= 0, 1.0, 0.0))
     repeats = np.flatnonzero(gone[first] & ~fixed)
     if len(repeats):
-        _choose(held, decision, repeats, first, _choices(held, gone, across, within))
+        _choose_originals(held, decision, repeats, first, _list_choices(held, gone, across, within))
     # Texts of the batch that are repeated are numbered as the originals that they become.
     number = np.cumsum(decision.of < 0) - 1 + held
     newer = decision.of >= held
@@ -93,7 +93,7 @@ def collect(matches: Iterable[Matches], progress: Callable[[int], None] | None =
     return Duplicates(compared, rows.values, of.values, similarity.values)
 
 
-def _gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
+def _find_gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Flags:
     gone = np.zeros(len(first), dtype=np.bool_)
     gone[across.right] = True
     gone[fixed] = False
@@ -110,7 +110,7 @@ def _gone(first: Ints, fixed: Flags, across: NearPairs, within: NearPairs) -> Fl
     return np.frombuffer(bytes(marks), dtype=np.bool_)
 
 
-def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> NearPairs:
+def _list_choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> NearPairs:
     """Return the pairs of an original and a text that repeats it, ordered by text and original."""
     left, right = within.left, within.right
     one, other = gone[right] & ~gone[left], gone[left] & ~gone[right]
@@ -122,7 +122,7 @@ def _choices(held: int, gone: Flags, across: NearPairs, within: NearPairs) -> Ne
     return NearPairs(original[order], newcomer[order], similarity[order])
 
 
-def _choose(held: int, decision: Matches, repeats: Ints, first: Ints, choices: NearPairs) -> None:
+def _choose_originals(held: int, decision: Matches, repeats: Ints, first: Ints, choices: NearPairs) -> None:
     # A later copy of a set may find a better original than the first did: at each place, the best so far.
     place = np.arange(len(choices.left))
     rising = np.lexsort((-place, choices.similarity, choices.right))
@@ -175,20 +175,20 @@ class WordSetMatcher:
 
     def find(self, one: WordSet) -> tuple[int, float] | None:
         """Return the number of the original that a set repeats, and the similarity. Adds nothing."""
-        return self._best(one, self._scheme.keys_of(one))
+        return self._find_best(one, self._scheme.keys_of(one))
 
     def add(self, one: WordSet) -> tuple[int, float] | None:
         """Return what `find` gives. If that is None, the set becomes an original."""
         keys = self._scheme.keys_of(one)
-        match = self._best(one, keys)
+        match = self._find_best(one, keys)
         if match is None:
             self.originals.add(one, keys)
-            self._reorder()
+            self._reorder_words()
         return match
 
     def match(self, blocks: Blocks) -> Iterator[Matches]:
         """Match texts in batches; texts marked in a block become originals whatever they repeat."""
-        for batch in self._batches(blocks):
+        for batch in self._iter_batches(blocks):
             first, group = 0, len(batch)
             while first < len(batch):
                 part = batch.part(first, first + group)
@@ -200,30 +200,30 @@ class WordSetMatcher:
 
     def hold(self, blocks: Blocks) -> None:
         """Make all texts originals without comparing them."""
-        for batch in self._batches(blocks):
+        for batch in self._iter_batches(blocks):
             self.originals.hold(batch.sets, batch.keys_of(np.ones(len(batch), dtype=np.bool_)))
 
     def near(self, blocks: Blocks) -> Iterator[Ints]:
         """Yield the places, from 0, of the texts that are near-duplicates of any original. Adds nothing."""
         before = 0
-        for batch in self._batches(blocks):
+        for batch in self._iter_batches(blocks):
             keys = batch.keys_of(np.ones(len(batch), dtype=np.bool_))
             yield np.unique(self.originals.near(keys, batch.sets, self.threshold).right) + before
             before += len(batch)
 
-    def _batches(self, blocks: Blocks) -> Iterator[WordSetBatch]:
+    def _iter_batches(self, blocks: Blocks) -> Iterator[WordSetBatch]:
         """Yield the texts in batches that fit into memory, with their keys."""
         builder = BatchBuilder()
         for texts, fixed in blocks:
             builder.add(self._sets(texts), fixed, None if self._is_adaptive else self._scheme)
             if builder.is_full:
-                yield self._built(builder)
+                yield self._build_batch(builder)
                 builder = BatchBuilder()
-        yield self._built(builder)
+        yield self._build_batch(builder)
 
-    def _built(self, builder: BatchBuilder) -> WordSetBatch:
+    def _build_batch(self, builder: BatchBuilder) -> WordSetBatch:
         if self._is_adaptive:
-            self._reorder(builder.words)
+            self._reorder_words(builder.words)
             builder.publish(self._scheme)
         return builder.build()
 
@@ -233,11 +233,11 @@ class WordSetMatcher:
         own = alike == np.arange(len(alike))
         keys = batch.keys_of(own)
         across = self.originals.near(keys, sets, self.threshold)
-        matches = match_in_order(held, alike, batch.fixed, across, self._within(batch, own, across))
+        matches = match_in_order(held, alike, batch.fixed, across, self._match_within(batch, own, across))
         self.originals.extend(sets, keys, matches.of < 0)
         return matches
 
-    def _within(self, batch: WordSetBatch, own: Flags, across: NearPairs) -> NearPairs:
+    def _match_within(self, batch: WordSetBatch, own: Flags, across: NearPairs) -> NearPairs:
         """Find the near-duplicate pairs within a batch in which one text may be an original."""
         settled = np.zeros(len(batch), dtype=np.bool_)
         settled[across.right] = True
@@ -250,14 +250,14 @@ class WordSetMatcher:
         ordered = NearPairs(np.minimum(mixed.left, mixed.right), np.maximum(mixed.left, mixed.right), mixed.similarity)
         return NearPairs.joined([open_pairs, ordered])
 
-    def _best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
+    def _find_best(self, one: WordSet, keys: list[int]) -> tuple[int, float] | None:
         """Return the most similar original, the earliest of equals."""
         numbers = self.originals.candidates(keys)
         if not len(numbers):
             return None
         held, size, mine = self.originals.sets, len(one), set(one.hashes)
         best, best_shared, best_union = None, 0, 1
-        near, threshold = self._sifted(one, held, numbers)
+        near, threshold = self._sift_candidates(one, held, numbers)
         for number in near:
             start, others = held.starts[number], int(held.sizes[number])
             shared = len(mine.intersection(held.words[start : start + others].tolist()))
@@ -267,7 +267,7 @@ class WordSetMatcher:
                 best, best_shared, best_union = number, shared, union
         return None if best is None else (best, best_shared / best_union)
 
-    def _sifted(self, one: WordSet, held: Sets, numbers: Ints) -> tuple[list[int], Threshold]:
+    def _sift_candidates(self, one: WordSet, held: Sets, numbers: Ints) -> tuple[list[int], Threshold]:
         """Return the candidates that pass the filters of parity bits and order, and the threshold of this text.
 
         Candidates are ascending.
@@ -282,7 +282,7 @@ class WordSetMatcher:
         fits = are_in_order(mine, some_orders(held.orders, numbers), np.minimum(sizes, size), differ)
         return sorted(set(numbers[fits & (differ <= threshold.apart(sizes + size))].tolist())), threshold
 
-    def _reorder(self, more: Hashes | None = None) -> None:
+    def _reorder_words(self, more: Hashes | None = None) -> None:
         """Recompute word frequencies once there are several times as many texts as last time."""
         if not self._is_adaptive or (more is None and len(self.originals) < _AGAIN * max(self._ordered, 64)):
             return
@@ -329,7 +329,7 @@ def ngram_sets(texts: Sequence[str], ngram: int = 1) -> WordSets:
     """
     if not 1 <= ngram <= _LONGEST_NGRAM:
         raise SetupError(f"An n-gram has 1 to {_LONGEST_NGRAM} words, but {ngram} was given.")
-    hashed = [set(map(_gram_hash, _ngrams(text, ngram))) for text in texts]
+    hashed = [set(map(_gram_hash, _iter_ngrams(text, ngram))) for text in texts]
     words = np.fromiter((word for some in hashed for word in some), dtype=np.uint64, count=sum(map(len, hashed)))
     numbers = np.arange(len(texts), dtype=np.uint64) << np.uint64(HASH_BITS)
     words |= np.repeat(numbers, [len(some) for some in hashed])
@@ -337,13 +337,13 @@ def ngram_sets(texts: Sequence[str], ngram: int = 1) -> WordSets:
     return WordSets.of(words, len(texts))
 
 
-def signatures(sets: WordSets) -> Signatures:
+def make_signatures(sets: WordSets) -> Signatures:
     """One signature of 128 slots a set of `ngram_sets`; of an empty set, each slot holds the greatest number."""
     found = np.full((len(sets), PERMUTATIONS), np.iinfo(np.uint32).max, dtype=np.uint32)
     filled = np.flatnonzero(sets.sizes)
     if len(filled):
-        hashes = _finalised(sets.words.astype(np.uint32))
-        for slot, (factor, offset) in enumerate(zip(*_permutations(), strict=True)):
+        hashes = _finalise_hashes(sets.words.astype(np.uint32))
+        for slot, (factor, offset) in enumerate(zip(*_read_permutations(), strict=True)):
             found[filled, slot] = np.minimum.reduceat(hashes * factor + offset, sets.starts[filled])
     return found
 
@@ -356,7 +356,7 @@ class BandKeys(KeyScheme):
 
     def keys(self, sets: WordSets) -> tuple[Hashes, Ints]:
         """Keys of 64 bits, and the number of the set that publishes each."""
-        keys = band_keys(signatures(sets), self.bands, self.rows)
+        keys = band_keys(make_signatures(sets), self.bands, self.rows)
         return keys.ravel(), np.repeat(np.arange(len(sets)), self.bands)
 
 
@@ -365,11 +365,11 @@ def band_keys(made: Signatures, bands: int, rows: int) -> Hashes:
     slots = made[:, : bands * rows].reshape(len(made), bands, rows).astype(np.uint64)
     keys = np.broadcast_to(np.arange(bands, dtype=np.uint64), (len(made), bands)).copy()
     for row in range(rows):
-        keys = mix((keys << np.uint64(8)) + keys + slots[:, :, row] + np.uint64(1))
+        keys = mix_bits((keys << np.uint64(8)) + keys + slots[:, :, row] + np.uint64(1))
     return keys
 
 
-def _ngrams(text: str, ngram: int) -> Iterable[str]:
+def _iter_ngrams(text: str, ngram: int) -> Iterable[str]:
     found = word_list(text)
     if ngram == 1 or not found:
         return found
@@ -382,7 +382,7 @@ def _gram_hash(gram: str) -> int:
     return int.from_bytes(digest[:_HASH_BYTES], "little")
 
 
-def _finalised(hashes: Signatures) -> Signatures:
+def _finalise_hashes(hashes: Signatures) -> Signatures:
     # The last mixing step of MurmurHash3, which affine32 puts before its permutations.
     hashes ^= hashes >> np.uint32(16)
     hashes *= np.uint32(0x85EBCA6B)
@@ -393,7 +393,7 @@ def _finalised(hashes: Signatures) -> Signatures:
 
 
 @cache
-def _permutations() -> tuple[Signatures, Signatures]:
+def _read_permutations() -> tuple[Signatures, Signatures]:
     from datasketch import MinHash
 
     factors, offsets = MinHash(num_perm=PERMUTATIONS, seed=_SEED, scheme=_SCHEME).permutations
@@ -428,7 +428,7 @@ class DedupMethod:
         """The threshold. Raises `SetupError` outside 0.5 to 1, or 0.1 to 1 for `minhash`."""
         return Threshold.parse(value, minhash=self.name == "minhash")
 
-    def matcher(self, threshold: Threshold, scratch: Path | None = None) -> WordSetMatcher:
+    def make_matcher(self, threshold: Threshold, scratch: Path | None = None) -> WordSetMatcher:
         """Make a matcher by this method."""
         is_plain = self == DedupMethod()
         keys = BandKeys(threshold) if self.name == "minhash" else None
@@ -488,35 +488,35 @@ class NearDuplicates[K: (str, int)]:
 
     def find(self, text: str) -> Match[K] | None:
         """The most similar original that `text` nearly repeats, the earliest of equals. Adds nothing."""
-        return self._match(self._matcher.find(word_set(text, ordered=self._ordered)))
+        return self._make_match(self._matcher.find(word_set(text, ordered=self._ordered)))
 
     def add(self, key: K, text: str) -> Match[K] | None:
         """What `find` gives. If that is None, `text` becomes an original under `key`."""
         found = self._matcher.add(word_set(text, ordered=self._ordered))
         if found is None:
             self._keys.append(key)
-        return self._match(found)
+        return self._make_match(found)
 
     def keep_all(self, keys: Iterable[K], texts: Iterable[str]) -> None:
         """Make texts originals without comparing them, for those that an earlier session decided on."""
-        self._matcher.hold(_blocks(texts))
+        self._matcher.hold(_make_blocks(texts))
         self._keys.extend(keys)
 
     def add_all(self, keys: Sequence[K], texts: Iterable[str]) -> list[Match[K] | None]:
         """What `add` gives for each text in turn, a hundred times as fast for many texts."""
         matches: list[Match[K] | None] = []
-        for decision in self._matcher.match(_blocks(texts)):
+        for decision in self._matcher.match(_make_blocks(texts)):
             kept = np.flatnonzero(decision.of < 0) + len(matches)
             self._keys.extend(keys[place] for place in kept.tolist())
             for of, similarity in zip(decision.of.tolist(), decision.similarity.tolist(), strict=True):
                 matches.append(None if of < 0 else Match(self._keys[of], similarity))
         return matches
 
-    def _match(self, found: tuple[int, float] | None) -> Match[K] | None:
+    def _make_match(self, found: tuple[int, float] | None) -> Match[K] | None:
         return None if found is None else Match(self._keys[found[0]], found[1])
 
 
-def _blocks(texts: Iterable[str]) -> Blocks:
+def _make_blocks(texts: Iterable[str]) -> Blocks:
     return ((block, np.zeros(len(block), dtype=np.bool_)) for block in iter_blocks(texts))
 
 
@@ -535,7 +535,7 @@ def find_duplicates(
     `progress` is called with the number of texts done.
     """
     least = method.parse_threshold(threshold)
-    return find_in_blocks(_blocks(texts), least, method=method, scratch=scratch, progress=progress)
+    return find_in_blocks(_make_blocks(texts), least, method=method, scratch=scratch, progress=progress)
 
 
 def find_in_blocks(
@@ -547,13 +547,13 @@ def find_in_blocks(
     progress: Callable[[int], None] | None = None,
 ) -> Duplicates:
     """`find_duplicates` for blocks of texts, each with flags: a flagged text is kept whatever it repeats."""
-    return collect(method.matcher(threshold, scratch).match(blocks), progress)
+    return collect(method.make_matcher(threshold, scratch).match(blocks), progress)
 
 
 def near_any(
     few: Iterable[str], texts: Iterable[str], threshold: Threshold, *, method: DedupMethod = DedupMethod()
 ) -> NDArray[np.int64]:
     """The places, from 0, of the `texts` that are near-duplicates of any of a `few`, in whatever order they came."""
-    matcher = method.matcher(threshold)
-    matcher.hold(_blocks(few))
-    return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_blocks(texts))])
+    matcher = method.make_matcher(threshold)
+    matcher.hold(_make_blocks(few))
+    return np.concatenate([np.empty(0, dtype=np.int64), *matcher.near(_make_blocks(texts))])

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.arrow import Flags, GrowingArray, Hashes, Ints, iter_slices, ranges
+from ...core.arrow import Flags, GrowingArray, Hashes, Ints, expand_ranges, iter_slices
 from ...core.errors import SetupError
 from ...core.text import UNSPACED
 
@@ -52,12 +52,12 @@ def read_orders(words: Hashes, leads: Ints, ends: Ints, *, always: bool) -> Orde
     """
     starts = ends - np.diff(ends, prepend=0)
     leads = np.minimum(leads, _LARGEST)
-    unspaced = 2 * _sums(_table("unspaced")[leads].astype(np.int64), starts, ends) > ends - starts
+    unspaced = 2 * _sum_spans(_character_table("unspaced")[leads].astype(np.int64), starts, ends) > ends - starts
     if not (always or unspaced.any()):
         return NO_ORDERS
-    numeral, digit = _table("numeral")[leads], _table("digit")[leads]
+    numeral, digit = _character_table("numeral")[leads], _character_table("digit")[leads]
     found = np.zeros(len(ends), dtype=ORDER)
-    found["numbers"] = _sequences(words, _are_numbers(leads, numeral, digit, ends), starts, ends) & ~np.uint64(3)
+    found["numbers"] = _hash_sequences(words, _are_numbers(leads, numeral, digit, ends), starts, ends) & ~np.uint64(3)
     found["numbers"] |= _COUNTS | np.where(unspaced, _UNSPACED_TEXT, np.uint64(0))
     closed, begins = np.insert(words, ends, _END), starts + np.arange(len(starts))
     before = np.concatenate([[_BEGIN], closed[:-1]])
@@ -83,7 +83,7 @@ def _are_numbers(leads: Ints, numeral: Flags, digit: Flags, ends: Ints) -> Flags
     return found
 
 
-def _sequences(words: Hashes, wanted: Flags, starts: Ints, ends: Ints) -> Hashes:
+def _hash_sequences(words: Hashes, wanted: Flags, starts: Ints, ends: Ints) -> Hashes:
     """A number for the sequence of the wanted words of each text."""
     before = np.concatenate([[0], np.cumsum(wanted)])
     some = words[wanted]
@@ -91,10 +91,10 @@ def _sequences(words: Hashes, wanted: Flags, starts: Ints, ends: Ints) -> Hashes
     place = np.repeat(before[ends], ends - starts)[wanted] - np.arange(len(some))
     powers = np.cumprod(np.full(int(place.max(initial=0)) + 1, _FIRST), dtype=np.uint64)
     terms: Hashes = (some * _SECOND + np.uint64(1)) * powers[place]
-    return _sums(terms, before[starts], before[ends])
+    return _sum_spans(terms, before[starts], before[ends])
 
 
-def _sums[T: np.generic](values: NDArray[T], starts: Ints, ends: Ints) -> NDArray[T]:
+def _sum_spans[T: np.generic](values: NDArray[T], starts: Ints, ends: Ints) -> NDArray[T]:
     sums = np.concatenate([np.zeros(1, dtype=values.dtype), np.cumsum(values, dtype=values.dtype)])
     found: NDArray[T] = sums[ends] - sums[starts]
     return found
@@ -105,17 +105,17 @@ _LARGEST = 0x3FFFF
 
 
 @cache
-def _table(kind: str) -> Flags:
+def _character_table(kind: str) -> Flags:
     """By code point whether a character stands alone as a word (`unspaced`), is a Chinese numeral, or is a digit."""
     pattern = {"unspaced": f"[{UNSPACED}]+", "numeral": f"[{_NUMERALS}]+", "digit": r"\d+"}[kind]
     found = np.zeros(_LARGEST + 1, dtype=np.bool_)
-    for match in re.finditer(pattern, _everything()):
+    for match in re.finditer(pattern, _all_characters()):
         found[match.start() : match.end()] = True
     return found
 
 
 @cache
-def _everything() -> str:
+def _all_characters() -> str:
     """All characters of the tables, each at its code point."""
     return np.arange(_LARGEST, dtype="<u4").tobytes().decode("utf-32-le", "surrogatepass")
 
@@ -202,11 +202,11 @@ class Threshold(NamedTuple):
         """The greatest number of words in which two near-duplicates of `total` words together may differ."""
         return total * (self.whole - self.least) // (self.whole + self.least)
 
-    def overlap(self, size: Ints) -> Ints:
+    def least_overlap(self, size: Ints) -> Ints:
         """The least number of words that a set of `size` shares with any near-duplicate."""
         return -(-size * self.least // self.whole)
 
-    def widest(self, size: Ints) -> Ints:
+    def greatest_size(self, size: Ints) -> Ints:
         """The greatest size of a near-duplicate of a set of `size`."""
         return size * self.whole // self.least
 
@@ -245,7 +245,7 @@ class Sets:
     orders: Orders
 
 
-def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Hashes, NDArray[np.float64]]:
+def _compare_pairs(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> tuple[Hashes, NDArray[np.float64]]:
     """The near-duplicates among sorted pairs, with their Jaccard similarities.
 
     A pair is one number: a set of `others` in its upper half, one of `sets` in its lower half.
@@ -253,11 +253,11 @@ def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> t
     left, right = (pairs >> _HALF).view(np.int64), (pairs & ROW).view(np.int64)
     total = others.sizes[left] + sets.sizes[right]
     if len(total) and total.max() > _LONG:
-        likely = _likely(left, right, others, sets, threshold)
+        likely = _find_likely(left, right, others, sets, threshold)
         pairs, left, right, total = pairs[likely], left[likely], right[likely], total[likely]
     shared = np.zeros(len(pairs), dtype=np.int64)
     for part in iter_slices(total, _WORDS, _PAIRS):
-        shared[part] = _shared(left[part], right[part], others, sets)
+        shared[part] = _count_shared(left[part], right[part], others, sets)
     union = total - shared
     near = threshold.reached(shared, union)
     if len(others.orders) and len(sets.orders):
@@ -265,13 +265,14 @@ def _compare(pairs: Hashes, others: Sets, sets: Sets, threshold: Threshold) -> t
     return pairs[near], (np.where(union == 0, 1, shared) / np.maximum(union, 1))[near]
 
 
-def _shared(left: Ints, right: Ints, others: Sets, sets: Sets) -> Ints:
+def _count_shared(left: Ints, right: Ints, others: Sets, sets: Sets) -> Ints:
     """The number of words that the sets of each pair share: equal neighbours when both are sorted together."""
     numbers = np.arange(len(left), dtype=np.uint64) << _HASH_BITS
     words = np.concatenate(
         [
-            others.words[ranges(others.starts[left], others.sizes[left])] | np.repeat(numbers, others.sizes[left]),
-            sets.words[ranges(sets.starts[right], sets.sizes[right])] | np.repeat(numbers, sets.sizes[right]),
+            others.words[expand_ranges(others.starts[left], others.sizes[left])]
+            | np.repeat(numbers, others.sizes[left]),
+            sets.words[expand_ranges(sets.starts[right], sets.sizes[right])] | np.repeat(numbers, sets.sizes[right]),
         ]
     )
     words.sort()
@@ -279,7 +280,7 @@ def _shared(left: Ints, right: Ints, others: Sets, sets: Sets) -> Ints:
     return np.bincount(twice.view(np.int64), minlength=len(left))
 
 
-def _likely(left: Ints, right: Ints, others: Sets, sets: Sets, threshold: Threshold) -> Flags:
+def _find_likely(left: Ints, right: Ints, others: Sets, sets: Sets, threshold: Threshold) -> Flags:
     """The pairs that may share enough words, by a fast upper bound: of long texts few pairs with a common key do."""
     may = np.ones(len(left), dtype=np.bool_)
     marks = np.zeros(int(_MARKS) + 1, dtype=np.bool_)
@@ -291,7 +292,9 @@ def _likely(left: Ints, right: Ints, others: Sets, sets: Sets, threshold: Thresh
         for part in iter_slices(sets.sizes[right[first:end]] + 1, _WORDS):
             some = right[first:end][part]
             ends = np.cumsum(sets.sizes[some])
-            met = np.append(0, np.cumsum(marks[sets.words[ranges(sets.starts[some], sets.sizes[some])] & _MARKS]))
+            met = np.append(
+                0, np.cumsum(marks[sets.words[expand_ranges(sets.starts[some], sets.sizes[some])] & _MARKS])
+            )
             shared = met[ends] - met[ends - sets.sizes[some]]
             may[first:end][part] = threshold.unspaced.reached(shared, size + sets.sizes[some] - shared)
         marks[mine] = False
@@ -322,7 +325,7 @@ class NearPairs:
         )
 
 
-def pack(keys: Hashes, rows: Ints) -> Hashes:
+def pack_keys(keys: Hashes, rows: Ints) -> Hashes:
     """Keys and rows packed into single numbers (key in the upper half), sorted."""
     packed = (keys & _KEY) | rows.view(np.uint64)
     packed.sort()
@@ -364,7 +367,7 @@ def near_across(runs: Iterable[Hashes], others: Sets, packed: Hashes, sets: Sets
         there = np.flatnonzero(counts)
         for part in iter_slices(counts[there], _SLAB):
             some = there[part]
-            theirs = (run[ranges(first[some], counts[some])] & ROW).view(np.int64)
+            theirs = (run[expand_ranges(first[some], counts[some])] & ROW).view(np.int64)
             found.add(theirs, np.repeat(rows[some], counts[some]))
     return found.compared()
 
@@ -398,21 +401,21 @@ class _PairFilter:
         self._sifted.append(left[may].view(np.uint64) << _HALF | right[may].view(np.uint64))
         self._waiting += len(self._sifted[-1])
         if self._waiting > _SLAB:
-            self._compare()
+            self._compare_waiting()
 
     def compared(self) -> NearPairs:
         """The near-duplicates, each pair once."""
-        self._compare()
+        self._compare_waiting()
         pairs, at = np.unique(np.concatenate(self._near), return_index=True)
         return NearPairs(
             (pairs >> _HALF).view(np.int64), (pairs & ROW).view(np.int64), np.concatenate(self._similarities)[at]
         )
 
-    def _compare(self) -> None:
+    def _compare_waiting(self) -> None:
         if not self._waiting:
             return
         pairs = np.unique(np.concatenate(self._sifted))
-        near, similarity = _compare(pairs, self._others, self._sets, self._threshold)
+        near, similarity = _compare_pairs(pairs, self._others, self._sets, self._threshold)
         self._near.append(near)
         self._similarities.append(similarity)
         self._sifted, self._waiting = [], 0

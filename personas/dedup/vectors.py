@@ -51,7 +51,7 @@ def units(matrix: Matrix) -> Floats:
     return scaled
 
 
-def cosines(matrix: Matrix, left: Ints, right: Ints) -> Floats:
+def measure_cosines(matrix: Matrix, left: Ints, right: Ints) -> Floats:
     """Return the cosine of each pair of rows to six decimals; 0 with a vector of length 0."""
     found = np.empty(len(left))
     for first in range(0, len(left), _PAIRS):
@@ -97,7 +97,7 @@ class PrincipalAxes:
         """Numbers per shortened vector."""
         return self.dims if self.directions is None else self.directions.shape[1] + 1
 
-    def shortened(self, units: Floats) -> Matrix:
+    def shorten_rows(self, units: Floats) -> Matrix:
         """Return unit rows along the axes, with the length of the remainder as the last number.
 
         By the Cauchy-Schwarz inequality the product of two such rows is an upper bound of the cosine.
@@ -117,7 +117,7 @@ _TILE = 2048
 _MANY = 1 / 64
 
 
-def _slack(width: int) -> float:
+def _rounding_slack(width: int) -> float:
     """Return the greatest rounding error in the product of two rows of length 1 with `width` 32-bit numbers.
 
     Each number and each sum is rounded once. Cosines are also rounded to six decimals.
@@ -139,18 +139,18 @@ class ExactSearch:
 
     def __init__(self, axes: PrincipalAxes, threshold: float) -> None:
         self._axes = axes
-        self._least, self._least_whole = threshold - _slack(axes.width), threshold - _slack(axes.dims)
+        self._least, self._least_whole = threshold - _rounding_slack(axes.width), threshold - _rounding_slack(axes.dims)
         self._short, self._whole = GrowingArray(np.float32), GrowingArray(np.float32)
 
     def hold(self, units: Floats) -> None:
         """Add unit rows to those held."""
-        self._short.append(self._axes.shortened(units).ravel())
+        self._short.append(self._axes.shorten_rows(units).ravel())
         if self._is_short:
             self._whole.append(units.astype(np.float32).ravel())
 
     def near(self, units: Floats) -> Iterator[_CandidatePairs]:
         """Yield pairs of an original and a new vector that may be near: all near pairs, and few others."""
-        short = np.ascontiguousarray(self._axes.shortened(units).T)
+        short = np.ascontiguousarray(self._axes.shorten_rows(units).T)
         whole = np.ascontiguousarray(units.T.astype(np.float32)) if self._is_short else short
         held = self._short.values.reshape(-1, self._axes.width)
         for first in range(0, len(held), _TILE):
@@ -158,7 +158,7 @@ class ExactSearch:
             products = held[tile] @ short
             rows, columns = _may_be_near(products, self._least)
             if self._is_short and len(rows) > _MANY * products.size:
-                rows, columns = _may_be_near(self._vectors(tile) @ whole, self._least_whole)
+                rows, columns = _may_be_near(self._slice_vectors(tile) @ whole, self._least_whole)
             if len(rows):
                 yield rows + first, columns
 
@@ -166,7 +166,7 @@ class ExactSearch:
     def _is_short(self) -> bool:
         return self._axes.directions is not None
 
-    def _vectors(self, some: slice) -> NDArray[np.float32]:
+    def _slice_vectors(self, some: slice) -> NDArray[np.float32]:
         return self._whole.values.reshape(-1, self._axes.dims)[some]
 
 
@@ -184,7 +184,7 @@ class FaissSearch:
         faiss = _check_faiss(len(matrix))
         dims = matrix.shape[1]
         cells = max(1, min(2 * math.isqrt(len(matrix)), len(matrix)))
-        self._least = threshold - _slack(dims)
+        self._least = threshold - _rounding_slack(dims)
         self._index = faiss.IndexIVFFlat(faiss.IndexFlatIP(dims), dims, cells, faiss.METRIC_INNER_PRODUCT)
         self._index.nprobe = min(_PROBED, cells)
         # Otherwise faiss prints a warning about few training vectors.
@@ -236,33 +236,33 @@ class _VectorMatcher:
         for first in range(0, len(self._matrix), BLOCK):
             rows = np.arange(first, min(first + BLOCK, len(self._matrix)))
             fixed, scaled = self._fixed[rows], units(self._matrix[rows])
-            across = self._across(rows, np.flatnonzero(~fixed), scaled)
+            across = self._match_across(rows, np.flatnonzero(~fixed), scaled)
             gone = np.zeros(len(rows), dtype=np.bool_)
             gone[across.right] = True
-            within = self._within(rows, np.flatnonzero(~gone), scaled)
+            within = self._match_within(rows, np.flatnonzero(~gone), scaled)
             matches = match_in_order(len(self._originals), np.arange(len(rows)), fixed, across, within)
             kept = matches.of < 0
             self._originals.append(rows[kept])
             self._search.hold(scaled[kept])
             yield matches
 
-    def _across(self, rows: Ints, judged: Ints, scaled: Floats) -> NearPairs:
+    def _match_across(self, rows: Ints, judged: Ints, scaled: Floats) -> NearPairs:
         return NearPairs.joined(
-            self._compared(self._originals.values[left], rows[judged[right]], left, judged[right])
+            self._compare_rows(self._originals.values[left], rows[judged[right]], left, judged[right])
             for left, right in self._search.near(scaled[judged])
         )
 
-    def _within(self, rows: Ints, left: Ints, scaled: Floats) -> NearPairs:
+    def _match_within(self, rows: Ints, left: Ints, scaled: Floats) -> NearPairs:
         """Find near pairs within the block whose earlier row, one of `left`, may be an original."""
         short = scaled.astype(np.float32)
-        at, later = _may_be_near(short[left] @ short.T, self._threshold - _slack(short.shape[1]))
+        at, later = _may_be_near(short[left] @ short.T, self._threshold - _rounding_slack(short.shape[1]))
         earlier = left[at]
         behind = earlier < later
         earlier, later = earlier[behind], later[behind]
-        return self._compared(rows[earlier], rows[later], earlier, later)
+        return self._compare_rows(rows[earlier], rows[later], earlier, later)
 
-    def _compared(self, one: Ints, other: Ints, left: Ints, right: Ints) -> NearPairs:
-        similarity = cosines(self._matrix, one, other)
+    def _compare_rows(self, one: Ints, other: Ints, left: Ints, right: Ints) -> NearPairs:
+        similarity = measure_cosines(self._matrix, one, other)
         near = similarity >= self._threshold
         return NearPairs(left[near], right[near], similarity[near])
 
@@ -289,7 +289,7 @@ def find_similar_vectors(
     """
     check_vectors(matrix)
     kept = np.zeros(len(matrix), dtype=np.bool_) if fixed is None else fixed
-    matcher = _VectorMatcher(matrix, kept, _search(matrix, check_cosine(threshold), exact), threshold)
+    matcher = _VectorMatcher(matrix, kept, _open_search(matrix, check_cosine(threshold), exact), threshold)
     return collect(matcher.match())
 
 
@@ -316,7 +316,7 @@ class SimilarVectors:
         rows = np.sort(np.concatenate(found))
         dims = vector.shape[0]
         both = np.concatenate([vector[None, :], self._rows.values.reshape(-1, dims)[rows]])
-        similarity = cosines(both, np.zeros(len(rows), dtype=np.int64), np.arange(1, len(rows) + 1))
+        similarity = measure_cosines(both, np.zeros(len(rows), dtype=np.int64), np.arange(1, len(rows) + 1))
         best = int(similarity.argmax())
         return (int(rows[best]), float(similarity[best])) if similarity[best] >= self._threshold else None
 
@@ -340,7 +340,7 @@ def is_compared_exactly(number: int, exact: bool | None = None) -> bool:
     return False
 
 
-def _search(matrix: Matrix, threshold: float, exact: bool | None) -> ExactSearch | FaissSearch:
+def _open_search(matrix: Matrix, threshold: float, exact: bool | None) -> ExactSearch | FaissSearch:
     if is_compared_exactly(len(matrix), exact):
         # Spread over all rows, as neighbours are often alike.
         sample = matrix[np.unique(np.linspace(0, len(matrix) - 1, _SAMPLE).astype(np.int64))] if len(matrix) else matrix

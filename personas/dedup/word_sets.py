@@ -61,7 +61,7 @@ class WordSets:
         np.bitwise_xor.accumulate(np.uint64(1) << (words & np.uint64(63)), out=bits[1:])
         words += np.uint64(_BASE)
         sums = np.zeros(len(words) + 1, dtype=np.uint64)
-        np.cumsum(mix(words), out=sums[1:])
+        np.cumsum(mix_bits(words), out=sums[1:])
         return cls(packed, starts, bits[starts[1:]] ^ bits[starts[:-1]], sums, orders)
 
     def __len__(self) -> int:
@@ -83,11 +83,11 @@ class WordSets:
         found = self.sums[self.starts[1:]] - self.sums[self.starts[:-1]]
         if len(self.orders):
             grams: Hashes = (self.orders["grams"] * _LANES).sum(axis=1, dtype=np.uint64)
-            found += mix(grams + self.orders["numbers"])
+            found += mix_bits(grams + self.orders["numbers"])
         return found
 
 
-def numbered(words: Hashes, sizes: Ints, orders: Orders = NO_ORDERS) -> WordSets:
+def number_sets(words: Hashes, sizes: Ints, orders: Orders = NO_ORDERS) -> WordSets:
     """Build sets from the words of all sets, ascending within each, and their sizes."""
     numbers = np.arange(len(sizes), dtype=np.uint64) << _HASH_BITS
     return WordSets.of(words | np.repeat(numbers, sizes), len(sizes), orders)
@@ -120,11 +120,11 @@ def word_sets(texts: Sequence[str], *, ordered: bool = False) -> WordSets:
     ends = np.searchsorted(places, bounds)
     orders = NO_ORDERS
     if texts and (ordered or not is_plain):
-        orders = read_orders(hashes, _leads(data, places), ends, always=ordered)
-    return _distinct(hashes, ends, orders)
+        orders = read_orders(hashes, _code_points(data, places), ends, always=ordered)
+    return _distinct_sets(hashes, ends, orders)
 
 
-def mix(numbers: Hashes) -> Hashes:
+def mix_bits(numbers: Hashes) -> Hashes:
     """Mix the bits of the numbers. Works in place."""
     for _ in range(2):
         numbers ^= numbers >> np.uint64(32)
@@ -133,7 +133,7 @@ def mix(numbers: Hashes) -> Hashes:
     return numbers
 
 
-def _leads(data: bytes, places: Ints) -> Ints:
+def _code_points(data: bytes, places: Ints) -> Ints:
     """Return the code point at each place of a text in UTF-8."""
     four = np.frombuffer(data + bytes(3), dtype=np.uint8).astype(np.int64)
     one, two, three, last = (four[places + n] for n in range(4))
@@ -167,13 +167,13 @@ def _piece_hashes(piece: bytes) -> tuple[Hashes, Ints]:
     borders = np.flatnonzero(inside[1:] != inside[:-1])
     first, end = borders[0::2], borders[1::2]
     bits = len(letters).bit_length()
-    powers, inverses = _powers(1 << (_FEW if bits <= _FEW else max(_MANY, bits)))
+    powers, inverses = _hash_powers(1 << (_FEW if bits <= _FEW else max(_MANY, bits)))
     sums = np.zeros(len(letters) + 1, dtype=np.uint64)
     np.cumsum(powers[: len(letters)] * letters, out=sums[1:])
-    return mix((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
+    return mix_bits((sums[end] - sums[first]) * inverses[first]) >> (np.uint64(64) - _HASH_BITS), first
 
 
-def _distinct(hashes: Hashes, ends: Ints, orders: Orders) -> WordSets:
+def _distinct_sets(hashes: Hashes, ends: Ints, orders: Orders) -> WordSets:
     counts = ends.copy()
     counts[1:] -= ends[:-1]
     packed = np.repeat(np.arange(len(ends), dtype=np.uint64) << _HASH_BITS, counts)
@@ -185,12 +185,12 @@ def _distinct(hashes: Hashes, ends: Ints, orders: Orders) -> WordSets:
 
 
 @lru_cache(maxsize=3)
-def _powers(count: int) -> tuple[Hashes, Hashes]:
+def _hash_powers(count: int) -> tuple[Hashes, Hashes]:
     """Return the powers of the base, and those of its inverse modulo 2 ** 64."""
-    return _series(_BASE, count), _series(pow(_BASE, -1, 1 << 64), count)
+    return _power_series(_BASE, count), _power_series(pow(_BASE, -1, 1 << 64), count)
 
 
-def _series(base: int, count: int) -> Hashes:
+def _power_series(base: int, count: int) -> Hashes:
     powers = np.ones(count, dtype=np.uint64)
     done = 1
     while done < count:

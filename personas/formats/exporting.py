@@ -21,7 +21,7 @@ from ...core.files import (
     open_compressed,
     uncompressed_suffix,
 )
-from ...core.text import legible
+from ...core.text import make_legible
 from ...core.writers import (
     check_free,
     json_text,
@@ -253,4 +253,4 @@ def _fit_xml(value: Any) -> Any:
     if isinstance(value, list):
         value = "; ".join(one if isinstance(one, str) else json_text(one) for one in value)
     value = _fit_json(value)
-    return legible(value) if isinstance(value, str) else value
+    return make_legible(value) if isinstance(value, str) else value

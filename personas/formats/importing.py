@@ -35,7 +35,7 @@ from ..hub.file import HubFile
 from ..hub.profiles import write_profiles
 from ..hub.queries import RETURNED, count, registered
 from ..hub.redaction import SAMPLE, NamesOf, attribute_rows, check_key, judged_attributes
-from ..hub.rewrites import add_rule_results, reconcile, rule_result_rows
+from ..hub.rewrites import add_rule_results, reconcile_verdicts, rule_result_rows
 from ..judgement import Judge, RuleResultRow
 from ..persona import RelationKind
 from ..profiles.profile import Profile, profile_of_columns
@@ -472,13 +472,13 @@ class _ImportedFile:
                     if (batch := next(batches, None)) is None:
                         is_complete = True
                     else:
-                        self._add(batch)
+                        self._add_batch(batch)
                         progress(report.path, report.rows)
                 if not report.rows and is_complete:
                     raise self._explain_nothing()
-                self._save(is_complete=is_complete)
+                self._save_progress(is_complete=is_complete)
 
-    def _add(self, batch: Batch) -> None:
+    def _add_batch(self, batch: Batch) -> None:
         """Write the rows of a batch; personas already in the hub stay unchanged. `_save` writes the rule results."""
         rows, con, number = batch.rows, self._con, self._number
         if known := dict(con.execute(_KNOWN).fetchall()):
@@ -500,13 +500,13 @@ class _ImportedFile:
         self.report.rule_results += batch.judged
         self._rule_results += (replace(row, file=number) for row in batch.rule_results)
 
-    def _save(self, *, is_complete: bool) -> None:
+    def _save_progress(self, *, is_complete: bool) -> None:
         """Write how far the file got, what its columns were taken for, and the rule results on what was added since."""
         con, report, number = self._con, self.report, self._number
         report.changes.update(add_rule_results(con, self._rule_results))
         if any(row.outcome == "rejected" for row in self._rule_results):
             # Somebody rejected now may have been in the hub before, as the survivor of near-duplicates.
-            reconcile(con)
+            reconcile_verdicts(con)
         self._rule_results = []
         state = (self._read_to, report.rows, report.new, len(self._skipped), is_complete, _utc_now())
         con.execute(_SAVE, [number, *self._facts, *state])

@@ -111,17 +111,19 @@ class ImportedColumn:
         """SQL for its value."""
         if self.kind == "JSON":
             return f"nullif(held[{self.place}]::VARCHAR, 'null')"
-        return f"({self._text})::{self.kind}"
+        return f"({self._text_expression})::{self.kind}"
 
     @property
     def is_wide(self) -> str:
         """SQL that is true if the type does not hold all of its numbers exactly."""
         if self.kind.startswith("DOUBLE"):
-            return f"bool_or(regexp_matches({self._text}, '(^|[[,])-?[0-9]{{16,}}([],]|$)'))"
-        return f"bool_or({self._text} IS NOT NULL AND TRY_CAST({self._text} AS {self.kind}) IS NULL)"
+            return f"bool_or(regexp_matches({self._text_expression}, '(^|[[,])-?[0-9]{{16,}}([],]|$)'))"
+        return (
+            f"bool_or({self._text_expression} IS NOT NULL AND TRY_CAST({self._text_expression} AS {self.kind}) IS NULL)"
+        )
 
     @property
-    def _text(self) -> str:
+    def _text_expression(self) -> str:
         return f"held[{self.place}]" + ("" if self.kind.endswith("[]") else "->>'$'")
 
 

@@ -28,7 +28,7 @@ from .rewrites import (
     PEOPLE,
     TEXT_HASHES,
     iter_text_blocks,
-    reconcile,
+    reconcile_verdicts,
     record_comparison,
 )
 
@@ -100,7 +100,7 @@ def dedup_hub(
         )
     if not anew:
         with hub.writing() as con:
-            reconcile(con)
+            reconcile_verdicts(con)
     compared = _COMPARED_ANEW if anew else COMPARED
     ((personas, marked_before, undone),) = hub.con.execute(_COUNTS).fetchall()
     rows = hub.con.execute(f"SELECT p.rowid AS row {compared} {ORDER}").fetchnumpy()["row"]
@@ -115,7 +115,7 @@ def dedup_hub(
             con.execute(_WITHDRAW)
         _insert_verdicts(hub, found, rows, method.stage)
         record_comparison(con, method.stage, threshold, anew=anew)
-        reconcile(con)
+        reconcile_verdicts(con)
     return DedupReport(personas, len(rows), len(found), marked_before, undone, threshold, method.stage)
 
 
@@ -265,6 +265,6 @@ def dedup_embedded(
     with hub.writing() as con:
         _insert_verdicts(hub, found, vectors.persons, stage)
         record_comparison(con, stage, threshold)
-        reconcile(con)
+        reconcile_verdicts(con)
     whole = is_compared_exactly(found.compared, exact)
     return EmbeddedReport(model, found.compared, without, len(found), threshold, stage, whole)

@@ -46,7 +46,7 @@ def read_details(con: duckdb.DuckDBPyConnection, people: Mapping[str, str]) -> "
     from ...core.arrow import read_table
 
     with registered(con, {"id": list(people)}, "read_people"):
-        tables = {name: read_table(con.sql(_query(name, _AMONG))) for name in wanted}
+        tables = {name: read_table(con.sql(_details_query(name, _AMONG))) for name in wanted}
     return details_of({name: table for name, table in tables.items() if table.num_rows}, people)
 
 
@@ -54,11 +54,11 @@ def read_all_details(ask: "Callable[[str], Table]") -> "Mapping[str, Table]":
     """The same of everybody in a file that answers SQL by `ask`."""
     there = set(ask("SELECT table_name FROM duckdb_tables()")["table_name"].to_pylist())
     names = [name for name in _READ if name in there and "hub_migrations" in there]
-    tables = {name: ask(_query(name)) for name in names}
+    tables = {name: ask(_details_query(name)) for name in names}
     return {name: table for name, table in tables.items() if table.num_rows}
 
 
-def _query(name: str, among: str = "") -> str:
+def _details_query(name: str, among: str = "") -> str:
     return hub_table(name).query(_READ[name].format(among=among))
 
 
@@ -178,11 +178,11 @@ def read_weighting(
     with registered(con, {"id": people}, "weighted_people"):
         weights = {persona: weight for persona, weight in con.execute(_WEIGHTS, [selection]).fetchall() if weight}
         breakdowns = report["breakdowns"]
-        values = _values(con, columns) if breakdowns else {}
+        values = _read_values(con, columns) if breakdowns else {}
     targets: list[TargetShare] = []
     places: dict[str, dict[str, int | None]] = {}
     for breakdown in breakdowns:
-        found_targets, of_people = _targets(breakdown, values, people, before=len(targets))
+        found_targets, of_people = _place_targets(breakdown, values, people, before=len(targets))
         targets += found_targets
         if found_targets:
             places[found_targets[0].column] = of_people
@@ -202,7 +202,7 @@ def read_stored_weighting(con: duckdb.DuckDBPyConnection, people: Sequence[str])
     return Weighting.of_rows(weights, targets, places)
 
 
-def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, dict[str, str | None]]:
+def _read_values(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str, dict[str, str | None]]:
     """The value of each person in each of the columns, as text."""
     from ..selection.candidates import PeopleColumns, joins_for
 
@@ -215,7 +215,7 @@ def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[str]) -> dict[str,
     return {one.name: {row[0]: row[place] for row in rows} for place, one in enumerate(known, start=1)}
 
 
-def _targets(
+def _place_targets(
     breakdown: Mapping[str, object],
     values: Mapping[str, Mapping[str, str | None]],
     people: Sequence[str],

@@ -208,7 +208,7 @@ def hub_table(name: str) -> Table:
 
 
 @cache
-def _statements() -> Mapping[str, str]:
+def _table_statements() -> Mapping[str, str]:
     made = {table.name: table.statements() for table in hub_tables()}
     return made | {"occupation_groups": made["occupation_groups"] + _OCCUPATION_GROUPS}
 
@@ -219,7 +219,7 @@ def make_hub_schema(con: duckdb.DuckDBPyConnection) -> None:
     All of it happens in the caller's transaction, or each statement in its own when there is none.
     """
     there = {str(name) for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    con.execute("\n".join(sql for name, sql in _statements().items() if name not in there))
+    con.execute("\n".join(sql for name, sql in _table_statements().items() if name not in there))
     con.execute("INSERT OR IGNORE INTO hub_migrations VALUES (?, 'declared tables')", [HUB_VERSION])
 
 
@@ -297,19 +297,19 @@ class HubFile:
         self._con: duckdb.DuckDBPyConnection | None = None
         self._held = ExitStack()
         if con is not None:
-            self._hold(con)
+            self._hold_connection(con)
 
     @property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The connection. Raises `SourceError` for what is no hub, is of a newer version, or in use elsewhere."""
         if self._con is None:
             con = _connect_file(self.path, write=self._write)
-            self._hold(con)
+            self._hold_connection(con)
             _check_opened(self, write=self._write)
             return con
         return self._con
 
-    def _hold(self, con: duckdb.DuckDBPyConnection) -> None:
+    def _hold_connection(self, con: duckdb.DuckDBPyConnection) -> None:
         self._con = con
         self._held.enter_context(interrupted_by_ctrl_c(con))
 
@@ -352,11 +352,11 @@ class HubFile:
         """
         from ...core.query import answer
 
-        with self._lent() as con, con.cursor() as cursor:
+        with self._lend_connection() as con, con.cursor() as cursor:
             return answer(cursor, query, params, None)
 
     @contextmanager
-    def _lent(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _lend_connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend the connection; close it afterwards if the hub was not open."""
         was_open = self._con is not None
         try:
@@ -369,7 +369,7 @@ class HubFile:
         """Show the hub in numbers, for a notebook."""
         from ...core.result import html_table
 
-        with self._lent():
+        with self._lend_connection():
             return html_table((self.path.name, ""), describe_hub(self).as_rows(), most=100)
 
     @property

@@ -13,7 +13,7 @@ from ...core.arrow import iter_batches, take, to_rows
 from ...core.errors import SetupError, parameter
 from ..judgement import Redaction, RuleResultRow, with_redactions
 from ..rules import PERSONAL_RULE, Policy, personal_changes, reason_of
-from ..rules.columns import ColumnKind, kinds_of_columns, pointer, rewrite_strings
+from ..rules.columns import ColumnKind, json_pointer, kinds_of_columns, rewrite_strings
 from ..rules.personal import Pseudonyms, find_record_names, key_path
 from ..rules.quality import rows_to_search
 from .queries import count, registered
@@ -222,7 +222,7 @@ def _undo_trace(
 
 
 def _turn_strings(text: str, pieces: Mapping[str, Sequence[_Piece]], *, redo: bool) -> str:
-    return rewrite_strings(text, lambda path, value: _turn_value(value, pieces.get(pointer(path), ()), redo=redo))
+    return rewrite_strings(text, lambda path, value: _turn_value(value, pieces.get(json_pointer(path), ()), redo=redo))
 
 
 def _turn_value(value: str, pieces: Sequence[_Piece], *, redo: bool) -> str:

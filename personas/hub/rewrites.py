@@ -109,7 +109,7 @@ def record_comparison(con: duckdb.DuckDBPyConnection, stage: str, threshold: flo
     )
 
 
-def reconcile(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
+def reconcile_verdicts(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = ()) -> int:
     """Decide again every verdict of a hub that no longer holds, and return the number of personas it marked.
 
     `entered` are the ids of personas that were not compared before, because they were rewritten or are back. Each
@@ -136,10 +136,10 @@ def reconcile_rewritten(con: duckdb.DuckDBPyConnection, people: Sequence[str], e
     """
     if people and not _read_thresholds(con):
         record_comparison(con, STAGE, 1.0)
-    reconcile(con, [*people, *_withdraw(con, people), *entered])
+    reconcile_verdicts(con, [*people, *_withdraw_verdicts(con, people), *entered])
 
 
-def _withdraw(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[str]:
+def _withdraw_verdicts(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[str]:
     """Withdraw the verdicts on and of these people, and return the ids of those they were about."""
     return [persona for (persona,) in con.execute(_WITHDRAWN, {"ids": list(people)}).fetchall()] if people else []
 
@@ -263,7 +263,7 @@ def erase_people(con: duckdb.DuckDBPyConnection, people: Sequence[str]) -> list[
     """Delete personas with all that refers to them, and return those whose near-duplicate verdicts went with them."""
     if not people:
         return []
-    waiting = _withdraw(con, people)
+    waiting = _withdraw_verdicts(con, people)
     there, ids = table_names(con), {"ids": list(people)}
     for statement in _ERASE:
         con.execute(statement, ids)
@@ -515,5 +515,5 @@ def _update_verdicts(hub: HubFile, condition: str, given: dict[str, object], mis
     with hub.writing() as con:
         update = f"UPDATE duplicates SET undone = $undone WHERE undone <> $undone AND {those}"  # noqa: S608 - ours
         ((changed,),) = con.execute(update, given | {"undone": not redo}).fetchall()
-        reconcile(con)
+        reconcile_verdicts(con)
     return int(changed)

@@ -78,7 +78,7 @@ def draw_woven(spec: NetworkSpec, grown: Iterable[Pair], values: Sequence[str], 
     ties: set[Pair] = set()
     closed = triples = 0
 
-    def tie(one: int, other: int) -> None:
+    def add_tie(one: int, other: int) -> None:
         nonlocal closed, triples
         closed += 3 * len(set(near[one]).intersection(near[other]))
         triples += len(near[one]) + len(near[other])
@@ -87,7 +87,7 @@ def draw_woven(spec: NetworkSpec, grown: Iterable[Pair], values: Sequence[str], 
         ties.add((min(one, other), max(one, other)))
 
     for one, other in sorted({(min(pair), max(pair)) for pair in grown if pair[0] != pair[1]}):
-        tie(one, other)
+        add_tie(one, other)
     alike: dict[str, list[int]] = {}
     for place, value in enumerate(values):
         alike.setdefault(value, []).append(place)
@@ -102,7 +102,7 @@ def draw_woven(spec: NetworkSpec, grown: Iterable[Pair], values: Sequence[str], 
             own = alike[values[one]]
             other = rng.choice(own) if rng.random() < _WOVEN_ALIKE else rng.randrange(people)
         if one != other and (min(one, other), max(one, other)) not in ties:
-            tie(one, other)
+            add_tie(one, other)
     return sorted(ties)
 
 

@@ -12,7 +12,7 @@ from ...core.arrow import Ints, iter_slices
 from ...core.inputs import check_seed
 from ..hub.file import HubFile
 from ..hub.queries import registered
-from .network import Network, Ties, components, detect_communities, distinct, modularity, random_network
+from .network import Network, Ties, component_sizes, detect_communities, distinct, modularity, random_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +97,23 @@ class Clustering:
     transitivity: Measurement
 
 
-def cluster(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -> Clustering:
+def measure_clustering(network: Network, rng: np.random.Generator, *, most: int = _PATHS) -> Clustering:
     """Measure the clustering of a network: exactly if at most `most` paths must be examined, else from a sample."""
     degrees = network.degrees.astype(np.float64)
     pairs = degrees * (degrees - 1) / 2
     if not pairs.any():
         return Clustering(Measurement(0.0 if network.people else None), Measurement(None))
-    up, _ = _orient(network)
+    up, _ = _orient_ties(network)
     if up.sum(axis=0) @ up.sum(axis=1) > most:
         return Clustering(_estimate_closed(network, pairs > 0, rng), _estimate_closed(network, pairs, rng))
-    closed = triangles(network)
+    closed = count_triangles(network)
     local = np.divide(closed, pairs, out=np.zeros_like(pairs), where=pairs > 0)
     return Clustering(Measurement(float(local.mean())), Measurement(float(closed.sum() / pairs.sum())))
 
 
-def triangles(network: Network) -> Ints:
+def count_triangles(network: Network) -> Ints:
     """Count the triangles that each persona is in."""
-    up, rank = _orient(network)
+    up, rank = _orient_ties(network)
     down, outgoing = up.T.tocsr(), up.sum(axis=1)
     count = np.zeros(network.people, np.int64)
     for rows in iter_slices(up @ outgoing + down @ outgoing, _CHUNK):
@@ -125,7 +125,7 @@ def triangles(network: Network) -> Ints:
     return count[rank]
 
 
-def _orient(network: Network) -> tuple[csr_array, Ints]:
+def _orient_ties(network: Network) -> tuple[csr_array, Ints]:
     """Direct ties from the less to the better connected, so that each triangle is one path and paths are few.
 
     Return the ties between ranks, and the rank of each persona.
@@ -281,7 +281,7 @@ class Directed:
         source, target = arcs // max(1, ties.people), arcs % max(1, ties.people)
         return cls(
             ties=len(arcs),
-            strong=Components.of(components(ties.people, source, target, strong=True)),
+            strong=Components.of(component_sizes(ties.people, source, target, strong=True)),
             outgoing=Degrees.of(np.bincount(source, minlength=ties.people)),
             incoming=Degrees.of(np.bincount(target, minlength=ties.people)),
             reciprocity=reciprocity(ties.people, source, target),
@@ -398,7 +398,7 @@ def describe(
         isolated=int((network.degrees == 0).sum()),
         parts=int((sizes > 0).sum()),
         largest=int(sizes.max()),
-        clustering=cluster(network, rng),
+        clustering=measure_clustering(network, rng),
         paths=measure_paths(network, rng),
         assortativity=numeric_assortativity(network, network.degrees),
         communities=None if labels is None else int((np.bincount(labels) > 1).sum()) if len(labels) else 0,
@@ -467,7 +467,7 @@ def graph_figures(
         repeated=ties.repeated,
         rejected_ties=ties.rejected_ties,
         unplaced=ties.unplaced,
-        weak=Components.of(components(ties.people, network.first, network.second)),
+        weak=Components.of(component_sizes(ties.people, network.first, network.second)),
         directed=Directed.of(ties),
         neighbours=Degrees.of(network.degrees),
         histogram=DegreeShare.histogram(network.degrees),

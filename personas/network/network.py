@@ -148,7 +148,7 @@ class Network:
         return np.asarray(labels)
 
 
-def components(people: int, source: Ints, target: Ints, *, strong: bool = False) -> Ints:
+def component_sizes(people: int, source: Ints, target: Ints, *, strong: bool = False) -> Ints:
     """Return the sizes of the components, largest first.
 
     Weak components are reached if every tie may be walked both ways. Strong components are reached along the direction
@@ -216,7 +216,7 @@ def detect_communities(network: Network, rng: np.random.Generator) -> Ints:
         labels = dense[labels]
         if int(dense.max()) + 1 == graph.size:
             break
-        graph = graph.merged(dense)
+        graph = graph.merge_communities(dense)
     labels = _Level(network.matrix).settle(labels, rng)
     return _by_size(_split_unconnected(network, labels))
 
@@ -253,7 +253,7 @@ class _Level:
             share = share if gain >= _LEAST else share / 2
         return labels
 
-    def merged(self, labels: Ints) -> "_Level":
+    def merge_communities(self, labels: Ints) -> "_Level":
         """Return the graph whose nodes are the communities, numbered without gaps."""
         groups = self._member_matrix(labels, int(labels.max()) + 1)
         return _Level((groups.T @ self._weights @ groups).tocsr())

@@ -85,7 +85,7 @@ class NetworkSpec:
                 f"take fewer people, or a network with fewer ties."
             )
 
-    def like(self, people: int, of: int) -> "NetworkSpec":
+    def scale_to(self, people: int, of: int) -> "NetworkSpec":
         """A network with about as many ties a person, which `people` can make who stand for `of`, without vectors."""
         most = max(1, people - 1)
         if people < 3:

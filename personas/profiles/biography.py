@@ -78,7 +78,7 @@ def contradictions_of(
             yield from _of_another(other, known[other.key], stated.age, language)
 
 
-def _bounds(band: str | None) -> tuple[int, int] | None:
+def _age_bounds(band: str | None) -> tuple[int, int] | None:
     if band is None:
         return None
     least = int(band.rstrip("+").partition("-")[0])
@@ -86,21 +86,21 @@ def _bounds(band: str | None) -> tuple[int, int] | None:
 
 
 def _of_age(age: int | None, band: str | None, name: str) -> Iterator[str]:
-    bounds = _bounds(band)
+    bounds = _age_bounds(band)
     if age is not None and bounds is not None and not bounds[0] <= age <= bounds[1]:
         yield f"{name}: {age} contradicts {band}, which is known; write a life that fits {band}"
 
 
 def _of_place(stated: str | None, known: str | None, name: str) -> Iterator[str]:
     # The model is asked to use the known words for the same place, so that a comparison of words is enough.
-    if stated and known and not _stems(stated) & _stems(known):
+    if stated and known and not _word_stems(stated) & _word_stems(known):
         yield (
             f"{name}: {stated!r} contradicts {known!r}, which is known; write a life that fits it, and where the same "
             f"is meant, say it in those words"
         )
 
 
-def _stems(text: str) -> set[str]:
+def _word_stems(text: str) -> set[str]:
     return {word[:_STEM] for word in words_of(text) if len(word) > 2 or not word.isascii()}
 
 
@@ -123,7 +123,7 @@ def _of_home(stated: Stated, known: str | None) -> Iterator[str]:
 def _of_children(stated: Stated, band: str | None, known: Mapping[str, Tied], language: str) -> Iterator[str]:
     if stated.children is None:
         return
-    bounds = (stated.age, stated.age) if stated.age is not None else _bounds(band)
+    bounds = (stated.age, stated.age) if stated.age is not None else _age_bounds(band)
     # At most one child per year.
     if stated.children and bounds is not None and stated.children > bounds[1] - _PARENTHOOD:
         yield f"children: {stated.children} contradicts an age of {bounds[1]}; write a life that fits that age"
@@ -202,7 +202,7 @@ async def write_biography(
     mismatch and is asked for again.
     """
     prompt = load_prompt(_PACKAGE, "biography")
-    offered = _offered(tied)
+    offered = _offer_people(tied)
     request = prompt.render(
         persona=fence("persona", persona.text),
         profile=fence("profile", told_facts(values)),
@@ -210,10 +210,10 @@ async def write_biography(
         lead=prompt.drawn("lead", context.seed),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, values, offered, prompt, model.name), context)
+    return await model.ask(request, _biography_schema(persona, values, offered, prompt, model.name), context)
 
 
-def _offered(tied: Sequence[Tied]) -> dict[str, Tied]:
+def _offer_people(tied: Sequence[Tied]) -> dict[str, Tied]:
     room, offered = _PEOPLE_TOKENS, dict[str, Tied]()
     for number, other in enumerate(tied, start=1):
         key = f"k{number}"
@@ -224,12 +224,12 @@ def _offered(tied: Sequence[Tied]) -> dict[str, Tied]:
     return offered
 
 
-def _schema(
+def _biography_schema(
     persona: Persona, values: Mapping[str, Any], offered: Mapping[str, Tied], prompt: Prompt, model: str
 ) -> AnswerSchema[Biography]:
-    def biography(answer: object) -> Biography:
+    def check_biography(answer: object) -> Biography:
         answered = _AnsweredBiography.model_validate(answer)
-        mistakes = [*_mistakes(answered, values, offered)]
+        mistakes = [*_find_mistakes(answered, values, offered)]
         found = [*contradictions_of(answered, values=values, known=offered, language=persona.language)]
         if complaint := "\n".join(dict.fromkeys([*mistakes, *found])):
             raise AnswerError(complaint, AnswerMistake.INCONSISTENCY) if found else ValueError(complaint)
@@ -238,10 +238,12 @@ def _schema(
             persona.id, answered.text, mentions, persona.language, model, f"{prompt.name}@{prompt.version}"
         )
 
-    return AnswerSchema("biography", _form(offered, needs_age=values.get("age_band") is not None), biography)
+    return AnswerSchema("biography", _make_form(offered, needs_age=values.get("age_band") is not None), check_biography)
 
 
-def _mistakes(answered: _AnsweredBiography, values: Mapping[str, Any], offered: Mapping[str, Tied]) -> Iterator[str]:
+def _find_mistakes(
+    answered: _AnsweredBiography, values: Mapping[str, Any], offered: Mapping[str, Tied]
+) -> Iterator[str]:
     for name, keys in (("mentions", answered.mentions), ("others", [other.key for other in answered.others])):
         if strangers := [key for key in keys if key not in offered]:
             yield f"{name}: {strangers[0]!r} is nobody's key; list keys of known people, or none"
@@ -249,7 +251,7 @@ def _mistakes(answered: _AnsweredBiography, values: Mapping[str, Any], offered: 
         yield f"age: the person is {values['age_band']} years old; say which age your text gives, as a number"
 
 
-def _form(offered: Mapping[str, Tied], *, needs_age: bool) -> dict[str, Any]:
+def _make_form(offered: Mapping[str, Tied], *, needs_age: bool) -> dict[str, Any]:
     schema = strict_schema(_AnsweredBiography.model_json_schema())
     properties = schema["properties"]
     properties["mentions"]["maxItems"] = properties["others"]["maxItems"] = len(offered)
@@ -316,14 +318,14 @@ async def raise_persona(
     request = prompt.render(
         persona=fence("persona", persona.text),
         skill=fence("skill", skill),
-        tier=prompt.phrase("tier", tier),
+        tier=prompt.find_phrase("tier", tier),
         language=language_phrase(prompt, persona.language),
     )
     return await model.ask(request, _elite_schema(persona, skill, tier, prompt, model.name), context)
 
 
 def _elite_schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, model: str) -> AnswerSchema[Elite]:
-    def elite(answer: object) -> Elite:
+    def check_elite(answer: object) -> Elite:
         answered = _AnsweredElite.model_validate(answer)
         if mistakes := "\n".join(_elite_mistakes(answered, persona)):
             raise ValueError(mistakes)
@@ -339,7 +341,7 @@ def _elite_schema(persona: Persona, skill: str, tier: Tier, prompt: Prompt, mode
         changes = tuple(answered.changes)
         return Elite(raised, persona.id, skill, tier, answered.general_domain, answered.specific_domain, changes)
 
-    return AnswerSchema("raise", strict_schema(_AnsweredElite.model_json_schema()), elite)
+    return AnswerSchema("raise", strict_schema(_AnsweredElite.model_json_schema()), check_elite)
 
 
 def _elite_mistakes(answered: _AnsweredElite, original: Persona) -> Iterator[str]:

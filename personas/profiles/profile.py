@@ -168,7 +168,7 @@ class Profile:
         """Return the value of an attribute, or None if it is unknown. Raises `KeyError` for an unknown attribute."""
         return self.attributes[name].value
 
-    def evident(self) -> "Profile":
+    def without_assumptions(self) -> "Profile":
         """Return the same profile without assumptions, which become unknown."""
         kept = {
             name: AttributeValue(None, Evidence.UNKNOWN) if a.evidence is Evidence.ASSUMED else a
@@ -184,9 +184,9 @@ def parse_profile(answer: object, persona: Persona, *, model: str, prompt: str) 
     description.
     """
     answered = AnsweredProfile.model_validate(answer)
-    if mistakes := "\n".join(_misquotations(answered, persona.text)):
+    if mistakes := "\n".join(_find_misquotations(answered, persona.text)):
         raise AnswerError(mistakes, AnswerMistake.MISQUOTATION)
-    return Profile(persona.id, {name: _attribute(getattr(answered, name)) for name in ATTRIBUTES}, model, prompt)
+    return Profile(persona.id, {name: _make_attribute(getattr(answered, name)) for name in ATTRIBUTES}, model, prompt)
 
 
 @cache
@@ -195,22 +195,22 @@ def profile_schema() -> dict[str, Any]:
     return strict_schema(AnsweredProfile.model_json_schema())
 
 
-def _attribute(known: Known[Any]) -> AttributeValue:
+def _make_attribute(known: Known[Any]) -> AttributeValue:
     # Words are evidence only when the attribute is stated or implied.
     return AttributeValue(known.value, known.evidence, canonical_text(known.words) if known.evidence.is_quoted else "")
 
 
-def _misquotations(answered: AnsweredProfile, description: str) -> Iterator[str]:
-    text = _folded(description)
+def _find_misquotations(answered: AnsweredProfile, description: str) -> Iterator[str]:
+    text = _fold_quote(description)
     for name in ATTRIBUTES:
         known: Known[Any] = getattr(answered, name)
-        if known.evidence.is_quoted and not (_says_something(known.words) and _folded(known.words) in text):
+        if known.evidence.is_quoted and not (_says_something(known.words) and _fold_quote(known.words) in text):
             yield (
                 f"{name}.words: {known.words!r} is not in the description; copy the words exactly as they stand there, "
                 f"or call the evidence assumed or unknown"
             )
     occupation = answered.occupation
-    if occupation.evidence is Evidence.STATED and _folded(str(occupation.value)) not in text:
+    if occupation.evidence is Evidence.STATED and _fold_quote(str(occupation.value)) not in text:
         yield f"occupation.value: {occupation.value!r} is called stated, but the description does not say it so"
 
 
@@ -219,7 +219,7 @@ def _says_something(quotation: str) -> bool:
     return any(len(word) > 1 or not word.isascii() or word.isdigit() for word in words_of(quotation))
 
 
-def _folded(text: str) -> str:
+def _fold_quote(text: str) -> str:
     return re.sub(r"[.,;:!?\s]+$", "", canonical_text(text).translate(_QUOTES).casefold())
 
 
@@ -244,18 +244,18 @@ async def infer_profile(
     request = prompt.render(
         persona=fence("persona", persona.text),
         findings=fence("findings", "\n".join(f"- {finding}" for finding in findings)),
-        findings_rule=prompt.phrase("findings_rule", "found" if findings else "none"),
+        findings_rule=prompt.find_phrase("findings_rule", "found" if findings else "none"),
         language=language_phrase(prompt, persona.language),
     )
-    return await model.ask(request, _schema(persona, model.name, prompt, only_evident=only_evident), context)
+    return await model.ask(request, _profile_schema(persona, model.name, prompt, only_evident=only_evident), context)
 
 
-def _schema(persona: Persona, model: str, prompt: Prompt, *, only_evident: bool) -> AnswerSchema[Profile]:
-    def profile(answer: object) -> Profile:
+def _profile_schema(persona: Persona, model: str, prompt: Prompt, *, only_evident: bool) -> AnswerSchema[Profile]:
+    def check_profile(answer: object) -> Profile:
         parsed = parse_profile(answer, persona, model=model, prompt=f"{prompt.name}@{prompt.version}")
-        return parsed.evident() if only_evident else parsed
+        return parsed.without_assumptions() if only_evident else parsed
 
-    return AnswerSchema("profile", profile_schema(), profile)
+    return AnswerSchema("profile", profile_schema(), check_profile)
 
 
 #: Model and prompt of such profiles in the table.
@@ -296,37 +296,37 @@ def profile_of_columns(persona: str, columns: Mapping[str, Any]) -> Profile | No
     known = {name: AttributeValue(None, Evidence.UNKNOWN) for name in ATTRIBUTES}
     for attribute, names in _NAMES.items():
         for column in (by_name[name] for name in names if name in by_name):
-            value = _valid(attribute, _read(attribute, columns[column]))
+            value = _valid_value(attribute, _read_value(attribute, columns[column]))
             if value is not None:
                 known[attribute] = AttributeValue(value, Evidence.STATED, f"{column}: {columns[column]}"[:300])
                 break
-    if region := _region(columns, by_name):
+    if region := _read_region(columns, by_name):
         known["region"] = region
     is_known = any(one.evidence is Evidence.STATED for one in known.values())
     return Profile(persona, known, _MODEL, _PROMPT) if is_known else None
 
 
-def _read(attribute: str, value: Any) -> Any:
+def _read_value(attribute: str, value: Any) -> Any:
     if attribute == "age_band":
-        return _band(value)
+        return _age_band(value)
     if attribute == "education":
         return _LEVELS.get(value.strip().casefold().replace("_", " ").replace("’", "'")) if _is_text(value) else value
     if attribute in ("languages", "interests", "values"):
         return _SEPARATED.split(value.strip()) if _is_text(value) else value
     if attribute in ("occupation", "household", "favourite_colour"):
         return value
-    number = _whole(value)
+    number = _whole_number(value)
     return value if number is None else number
 
 
-def _band(value: Any) -> str | None:
-    age = _whole(value)
+def _age_band(value: Any) -> str | None:
+    age = _whole_number(value)
     if age is None:
         return value if _is_text(value) else None
     return None if not 0 <= age <= _OLDEST else "90+" if age >= 90 else f"{age // 10 * 10}-{age // 10 * 10 + 9}"
 
 
-def _whole(value: Any) -> int | None:
+def _whole_number(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
@@ -338,26 +338,26 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _valid(attribute: str, value: Any) -> Any:
+def _valid_value(attribute: str, value: Any) -> Any:
     """Return the value if the attribute can have it, else None."""
     if value is None:
         return None
     answer = {"words": "", "evidence": Evidence.STATED, "value": value}
     try:
-        return _kinds()[attribute].validate_python(answer).value
+        return _attribute_types()[attribute].validate_python(answer).value
     except ValidationError:
         return None
 
 
 @cache
-def _kinds() -> Mapping[str, TypeAdapter[Any]]:
+def _attribute_types() -> Mapping[str, TypeAdapter[Any]]:
     kinds = {name: field.annotation for name, field in AnsweredProfile.model_fields.items()}
     return {name: TypeAdapter(kind) for name, kind in kinds.items() if kind is not None}
 
 
-def _region(columns: Mapping[str, Any], by_name: Mapping[str, Any]) -> AttributeValue | None:
+def _read_region(columns: Mapping[str, Any], by_name: Mapping[str, Any]) -> AttributeValue | None:
     there = [by_name[name] for name in _PLACES if name in by_name and _is_text(columns[by_name[name]])]
-    value = _valid("region", ", ".join(columns[name].strip() for name in there))
+    value = _valid_value("region", ", ".join(columns[name].strip() for name in there))
     words = "; ".join(f"{name}: {columns[name]}" for name in there)[:300]
     return AttributeValue(value, Evidence.STATED, words) if value is not None else None
 
@@ -401,19 +401,19 @@ class _Language:
 
     def read(self, label: str) -> Meaning | None:
         """The meaning of a label in lower case, if it is in this language."""
-        found = next((phrase for phrase in self._candidates(label) if phrase in self.phrases), None)
+        found = next((phrase for phrase in self._head_candidates(label) if phrase in self.phrases), None)
         if found is None or self._is_of_another(label, found):
             return None
         return Meaning(self.phrases[found], self.otherwise.search(label) is not None)
 
-    def _candidates(self, label: str) -> Iterator[str]:
+    def _head_candidates(self, label: str) -> Iterator[str]:
         """The parts of a label that may be its head, the longest first."""
         if self.head == "end":
             yield from (label[-size:] for size in range(min(self.longest, len(label)), 0, -1))
             return
-        words = _words(label)
+        words = _label_words(label)
         if self.head == "alone":
-            yield from _alone(words)
+            yield from _lone_words(words)
             return
         for size in range(min(self.longest, len(words)), 0, -1):
             if self.head != "first":
@@ -424,7 +424,7 @@ class _Language:
     def _is_of_another(self, label: str, found: str) -> bool:
         if self.head == "end":
             return not self.of.isdisjoint(label.removesuffix(found))
-        rest = " ".join(_words(label)).replace(found, " ", 1)
+        rest = " ".join(_label_words(label)).replace(found, " ", 1)
         return not self.of.isdisjoint(_APOSTROPHES.sub(" ", rest).split())
 
 
@@ -437,20 +437,20 @@ def read_label(label: str, languages: Iterable[str] = ()) -> Meaning | None:
     folded = unicodedata.normalize("NFC", label.strip().casefold())
     tags = [language.partition("-")[0].lower() for language in languages]
     spoken = dict.fromkeys((*tags, *_ALWAYS, *(tag for one in tags for tag in _UNSTATED.get(one, ()))))
-    known = _known()
+    known = _known_languages()
     found = (known[language].read(folded) for language in spoken if language in known)
     return next((meaning for meaning in found if meaning is not None), None)
 
 
 @cache
-def _known() -> Mapping[str, _Language]:
+def _known_languages() -> Mapping[str, _Language]:
     table = tomllib.loads(files(__package__).joinpath(_TABLE).read_text(encoding="utf-8"))
-    return {language: _parsed(table[language]) for language in LANGUAGES}
+    return {language: _parse_language(table[language]) for language in LANGUAGES}
 
 
-def _parsed(entry: Mapping[str, Any]) -> _Language:
+def _parse_language(entry: Mapping[str, Any]) -> _Language:
     relations = {name: words for name, words in entry.items() if name not in _SETTINGS}
-    phrases = {_phrase(word): relation for relation, words in relations.items() for word in words}
+    phrases = {_fold_phrase(word): relation for relation, words in relations.items() for word in words}
     return _Language(
         entry["head"],
         frozenset(entry.get("of", ())),
@@ -460,16 +460,16 @@ def _parsed(entry: Mapping[str, Any]) -> _Language:
     )
 
 
-def _phrase(word: str) -> str:
-    return " ".join(_words(unicodedata.normalize("NFC", word.casefold())))
+def _fold_phrase(word: str) -> str:
+    return " ".join(_label_words(unicodedata.normalize("NFC", word.casefold())))
 
 
-def _words(text: str) -> list[str]:
+def _label_words(text: str) -> list[str]:
     """The words of a label; a hyphen separates words."""
     return [word for part in _HYPHENS.sub(" ", text).split() if (word := part.strip(_MARKS))]
 
 
-def _alone(words: Sequence[str]) -> Iterator[str]:
+def _lone_words(words: Sequence[str]) -> Iterator[str]:
     """The whole label; and its first word without the article, when the second is an adjective."""
     yield " ".join(words)
     has_article = [word.startswith(_ARTICLE) for word in words]
@@ -507,12 +507,14 @@ _TOLD = {
 def told_facts(values: Mapping[str, Any], *, most: int | None = None) -> str:
     """The known attributes in one line, or the first `most` of them; empty when nothing is known."""
     facts = [
-        form.format(_said(name, values[name])) for name, form in _TOLD.items() if values.get(name) not in (None, [])
+        form.format(_describe_value(name, values[name]))
+        for name, form in _TOLD.items()
+        if values.get(name) not in (None, [])
     ]
     return "; ".join(facts[:most])
 
 
-def _said(name: str, value: Any) -> str:
+def _describe_value(name: str, value: Any) -> str:
     if name == "education":
         return _EDUCATION[value]
     return ", ".join(value) if isinstance(value, list) else str(value)

@@ -21,7 +21,7 @@ _OPENS = '{["'
 type Rewrite = Callable[[tuple[str, ...], str], str]
 
 
-def pointer(path: tuple[str, ...]) -> str:
+def json_pointer(path: tuple[str, ...]) -> str:
     """Return the path as a JSON pointer (RFC 6901); a single key as it is."""
     if len(path) == 1:
         return path[0]
@@ -160,10 +160,10 @@ def kinds_of_columns(rows: Iterable[str]) -> dict[str, ColumnKind]:
 
     for row in rows:
         rewrite_strings(row, add, numbers=True)
-    return {pointer(path): _find_kind(path, values) for path, values in samples.items() if values}
+    return {json_pointer(path): _find_kind(path, values) for path, values in samples.items() if values}
 
 
-def leftover(text: str) -> list[str]:
+def leftover_words(text: str) -> list[str]:
     """Return the words of a value without its name, except titles and initials."""
     return [word for word in _LETTERS.findall(text) if len(word) > 1 and word.lower() not in _TITLES]
 
@@ -234,7 +234,7 @@ def _is_name(value: str) -> bool:
 def _is_full_name(value: str) -> bool:
     value = value.strip()
     spans = [*find_names(value), *find_foreign_names(value)]
-    return any(not leftover(value[:start] + " " + value[end:]) for start, end in spans)
+    return any(not leftover_words(value[:start] + " " + value[end:]) for start, end in spans)
 
 
 def _is_email(value: str) -> bool:

@@ -131,7 +131,7 @@ def is_in_language(text: str, tag: str) -> bool | None:
         return None
     if _base_language(tag) == "en" and (_is_plain_english(words) or sure_language(text) == "en"):
         return True  # the classifier takes ten times as long
-    probabilities = _probabilities(text)
+    probabilities = _language_probabilities(text)
     if not is_known_language(tag):
         return False if probabilities["en"] >= _SURELY_ENGLISH else None
     asked = probabilities[_base_language(tag)]
@@ -152,7 +152,7 @@ def _is_plain_english(words: Sequence[str]) -> bool:
 @lru_cache(maxsize=256)
 def is_known_language(tag: str) -> bool:
     """Return whether texts in the language with this BCP 47 tag are recognised as such."""
-    return _base_language(tag) in {_COUNTED_AS.get(label, label) for label in _classifier().labels}
+    return _base_language(tag) in {_COUNTED_AS.get(label, label) for label in _load_classifier().labels}
 
 
 def _base_language(tag: str) -> str:
@@ -161,10 +161,10 @@ def _base_language(tag: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _probabilities(text: str) -> dict[str, float]:
+def _language_probabilities(text: str) -> dict[str, float]:
     """Return the posterior probability of each language; `zxx` is text in no language."""
     found: dict[str, float] = {}
-    for label, probability in _classifier().rank(canonical_text(text)):
+    for label, probability in _load_classifier().rank(canonical_text(text)):
         language = _COUNTED_AS.get(label, label)
         found[language] = found.get(language, 0.0) + float(probability)
     return found
@@ -175,13 +175,13 @@ def _classify_language(text: str) -> str:
     is_han = bool(letters) and all("\u3400" <= letter <= "\u9fff" for letter in letters)
     if not letters or (is_han and len(letters) < _FEWEST_HAN):
         return UNKNOWN_LANGUAGE
-    probabilities = _probabilities(text)
+    probabilities = _language_probabilities(text)
     tag = max(probabilities, key=probabilities.__getitem__)
     return tag if probabilities[tag] >= _LEAST and tag != "zxx" else UNKNOWN_LANGUAGE
 
 
 @cache
-def _classifier() -> Any:
+def _load_classifier() -> Any:
     # Takes half a second to load, and is not needed for English texts.
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
@@ -217,7 +217,7 @@ def _language_words(said: dict[str, str]) -> LanguageWords:
     return LanguageWords(**words, opens=said["opens"], sorry=said["sorry"], here=said["here"])
 
 
-def beginning(patterns: Iterable[str]) -> re.Pattern[str]:
+def match_beginning(patterns: Iterable[str]) -> re.Pattern[str]:
     """Return a pattern that matches any of these patterns at the beginning of a text, as whole words."""
     return re.compile(rf"^\W*(?:{'|'.join(patterns)}){_END}", re.IGNORECASE)
 
@@ -333,7 +333,7 @@ def _by_script(text: str) -> str | None:
 
 @cache
 def _opening_pattern() -> re.Pattern[str]:
-    return beginning(language.opens for language in known_languages().values())
+    return match_beginning(language.opens for language in known_languages().values())
 
 
 def _without_quotes(text: str) -> str:

@@ -99,11 +99,11 @@ class Context:
         said = _LAST_WORD.search(self.text, near, self.start)
         if said is None:
             return NEVER if self.text[: self.start].rstrip().endswith("&") else 0
-        if (points := self._told(folded(said[1]), said)) is not None:
+        if (points := self._score_told(folded(said[1]), said)) is not None:
             return points
-        return 0 if said[2] else self._after(folded(said[1]), near)
+        return 0 if said[2] else self._score_before(folded(said[1]), near)
 
-    def _told(self, word: str, said: re.Match[str]) -> int | None:
+    def _score_told(self, word: str, said: re.Match[str]) -> int | None:
         """The points for a title, a calling or a point before; None for everything else."""
         lists, point = context_words(), said[2]
         if word in _FOND and not point:
@@ -114,7 +114,7 @@ class Context:
             return 6 if not point else 5 if word in lists.kin else 2
         return None
 
-    def _after(self, word: str, near: int) -> int:
+    def _score_before(self, word: str, near: int) -> int:
         """The points for any other word before."""
         lists, words = context_words(), name_words()
         if word in words["named_before"] or word in words["places"] or word in words["things"]:
@@ -143,9 +143,9 @@ class Context:
             return 3
         if behind.startswith((" &", "-", "’", "'")) or _NUMBER.match(behind):
             return NEVER
-        return self._deed(behind, _WORD_BEHIND.match(behind))
+        return self._score_deed(behind, _WORD_BEHIND.match(behind))
 
-    def _deed(self, behind: str, word: re.Match[str] | None) -> int:
+    def _score_deed(self, behind: str, word: re.Match[str] | None) -> int:
         lists, said = context_words(), folded(word[1]) if word else ""
         is_body = word is not None and word[1][0].isupper() and said in name_words()["bodies"]
         if is_body or said in name_words()["named_after"]:
@@ -194,7 +194,7 @@ def find_mentions(text: str, taken: Sequence[tuple[int, int]]) -> Iterator[tuple
             yield start, end
     # Most texts have no capital but that of a usual word at the beginning.
     matches = [match for match in _RUN.finditer(text) if not _is_usual(match[0].lower(), lists)]
-    runs = [run for match in matches for run in _split(text, match, found, is_english=is_english(text))]
+    runs = [run for match in matches for run in _split_run(text, match, found, is_english=is_english(text))]
     pointed = [(*run.span, run.points()) for run in runs]
     # Twice, because a name may stand in a list before those that are surer.
     for start, end, points in (*pointed, *pointed):
@@ -209,7 +209,7 @@ def _is_usual(word: str, lists: ContextWords) -> bool:
     return word in lists.english and word[-1] != "s"
 
 
-def begins(text: str, start: int) -> bool:
+def begins_sentence(text: str, start: int) -> bool:
     """Return whether a sentence begins here."""
     return start == 0 or _BEGINS.search(text, max(0, start - 4), start) is not None
 
@@ -239,25 +239,27 @@ def _is_listed(text: str, start: int, end: int, found: Sequence[tuple[int, int]]
     return any(0 < b - a < _BETWEEN and _JOINS.fullmatch(text, a, b) for a, b in gaps)
 
 
-def _split(text: str, match: re.Match[str], found: Sequence[tuple[int, int]], *, is_english: bool) -> Iterator["_Run"]:
+def _split_run(
+    text: str, match: re.Match[str], found: Sequence[tuple[int, int]], *, is_english: bool
+) -> Iterator["_Run"]:
     """Yield the parts of a run that are free, each up to the possessive ending of its owner."""
     part: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text, *match.span()):
         is_free = _is_free(*token.span(), found)
         if part and (not is_free or OWNER.search(part[-1][0])):
-            yield _trimmed(text, part, is_english=is_english)
+            yield _trim_run(text, part, is_english=is_english)
             part = []
         if is_free:
             part.append(token)
     if part:
-        yield _trimmed(text, part, is_english=is_english)
+        yield _trim_run(text, part, is_english=is_english)
 
 
-def _trimmed(text: str, tokens: Sequence[re.Match[str]], *, is_english: bool) -> "_Run":
+def _trim_run(text: str, tokens: Sequence[re.Match[str]], *, is_english: bool) -> "_Run":
     """Return the run without titles and without the word that begins a sentence."""
     lists, first, has_title = context_words(), 0, False
     words = [folded(OWNER.sub("", token[0])) for token in tokens]
-    is_first = begins(text, tokens[0].start())
+    is_first = begins_sentence(text, tokens[0].start())
     while first < len(words) - 1 and not (words[first] in _EPITHETS and is_given(words[1])):
         word, behind = words[first], words[first + 1]
         if word in ("dear", "poor") or word in lists.titles or (lists.is_calling(word) and not is_english):
@@ -308,9 +310,9 @@ class _Run:
             return NEVER
         if before < 0 and not is_given(self.words[0]):
             behind = 0  # the verb belongs to what stands before: "the sails of Whitby fill"
-        return (self._single(self.words[0]) if len(self.words) == 1 else self._several()) + before + behind
+        return (self._score_single(self.words[0]) if len(self.words) == 1 else self._score_several()) + before + behind
 
-    def _single(self, word: str) -> int:
+    def _score_single(self, word: str) -> int:
         lists, is_english = context_words(), self.context.is_english
         if len(word) == 1 or lists.is_thing(word) or word in lists.titles or word in lists.english:
             return NEVER
@@ -326,9 +328,9 @@ class _Run:
             return -4 if self.context.is_first else -2 if lists.is_place(word) else 1
         if is_known:
             return 0 if is_surname(word) and word not in lists.famous else -6
-        return self._unknown(word)
+        return self._score_unknown(word)
 
-    def _unknown(self, word: str) -> int:
+    def _score_unknown(self, word: str) -> int:
         """Return the points of a word that is neither a given name nor known as something else."""
         is_first, is_english = self.context.is_first, self.context.is_english
         if OWNER.sub("", self.shown).isupper() and len(word) <= _SHORT:
@@ -339,13 +341,13 @@ class _Run:
             return 3 if is_english else 1
         return (-3 if _DEMONYM.search(word) else 1) if is_english else -2
 
-    def _several(self) -> int:
+    def _score_several(self) -> int:
         words, last = name_words(), self.words[-1]
         if self._is_thing() or len(last) == 1:
             return NEVER
         if self.words[0] in _EPITHETS and is_given(last):
             return 3
-        points = self._first()
+        points = self._score_first()
         if is_surname(last) or is_given(last):
             return points + 2
         if last in words["surname_words"] or last in words["rare_surname_words"]:
@@ -360,7 +362,7 @@ class _Run:
         is_pair = any(pair in words[kind] for kind in ("no_persons", "two_word_places"))
         return is_pair or (first not in _EPITHETS and first in words["places"]) or first in words["named_before"]
 
-    def _first(self) -> int:
+    def _score_first(self) -> int:
         """Return the points of the first of several words."""
         first, is_first, is_english = self.words[0], self.context.is_first, self.context.is_english
         if is_given(first):

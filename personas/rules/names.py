@@ -135,7 +135,7 @@ _HANGUL_LATIN = re.compile(r"[a-z]{2,6}-[a-z]{2,6}\Z")
 
 def find_names(text: str) -> Iterator[tuple[int, int]]:
     """Find the places of names in a text (characters, end excluded); they may overlap."""
-    for start, end in _all(text):
+    for start, end in _iter_names(text):
         if not is_invented(text[start:end]):
             yield start, end
 
@@ -149,29 +149,29 @@ def is_listed(value: str) -> bool:
     return is_known and all(len(word) == 1 or word in lists["titles"] or _is_namelike(word) for word in words)
 
 
-def _all(text: str) -> Iterator[tuple[int, int]]:
+def _iter_names(text: str) -> Iterator[tuple[int, int]]:
     for titled in _TITLED.finditer(text):
-        yield from _titled(text, titled)
+        yield from _titled_names(text, titled)
     for run in _RUN.finditer(text):
-        yield from _run(text, _TOKEN.finditer(text, run.start(), run.end())).names()
+        yield from _make_run(text, _TOKEN.finditer(text, run.start(), run.end())).names()
 
 
-def _titled(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
+def _titled_names(text: str, match: re.Match[str]) -> Iterator[tuple[int, int]]:
     """Yield the words after a title, up to the first that cannot belong to a name."""
-    row = _run(text, _TOKEN.finditer(text, *match.span("name")))
+    row = _make_run(text, _TOKEN.finditer(text, *match.span("name")))
     lists = name_words()
     no_names = lists["others"] | lists["titles"]
     ends = (n for n, word in enumerate(row.words) if word in no_names or (n and not _is_namelike(word)))
     known = next(ends, len(row.words))
     behind = _TOKEN.match(text, match.end() + 1)
-    words = (*row.words, _word(behind)) if behind else row.words
+    words = (*row.words, _bare_word(behind)) if behind else row.words
     if known and lists["bodies"].isdisjoint(words):
-        yield row.tokens[0].start(), _end(row.tokens[known - 1])
+        yield row.tokens[0].start(), _bare_end(row.tokens[known - 1])
 
 
-def _run(text: str, found: Iterator[re.Match[str]]) -> "_CapitalRun":
+def _make_run(text: str, found: Iterator[re.Match[str]]) -> "_CapitalRun":
     tokens = tuple(found)
-    return _CapitalRun(text, tokens, tuple(map(_word, tokens)))
+    return _CapitalRun(text, tokens, tuple(map(_bare_word, tokens)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,12 @@ class _CapitalRun:
         """Yield the places of the names in the run."""
         first = 0
         while first < len(self.words) - 1:
-            last = self._last(first)
+            last = self._last_of_name(first)
             if last > first and not self._is_thing(first, last):
-                yield self.tokens[first].start(), _end(self.tokens[last])
+                yield self.tokens[first].start(), _bare_end(self.tokens[last])
             first = max(first, last) + 1
 
-    def _last(self, first: int) -> int:
+    def _last_of_name(self, first: int) -> int:
         """Return the index of the last word of the name that begins here; 0 if none does."""
         lists, one = name_words(), self.words[first]
         is_initial = len(one) == 1 and self.text.startswith(".", self.tokens[first].end())
@@ -202,7 +202,7 @@ class _CapitalRun:
             or one in lists["titles"]
             or one in lists["named_before"]
             or self._is_start(first)
-            or folded(self._before(first)) in lists["places"] | lists["named_before"]
+            or folded(self._word_before(first)) in lists["places"] | lists["named_before"]
         ):
             return 0
         last = first
@@ -219,7 +219,7 @@ class _CapitalRun:
             return True
         is_usual = one in lists.english or one in lists.address
         is_start = one in name_words()["sentence_words"] or (is_usual and not is_known)
-        return first == 0 and is_start and _begins(self.text, self.tokens[0].start())
+        return first == 0 and is_start and _begins_sentence(self.text, self.tokens[0].start())
 
     def _is_noun(self, first: int) -> bool:
         """Check for a noun, a title or a preposition before a name: "Kollegin Sabine Drexler", "Selon Aude"."""
@@ -251,7 +251,7 @@ class _CapitalRun:
             return True
         if pair in lists["no_persons"] or pair in lists["two_word_places"]:
             return True
-        if last + 1 < len(self.words) and self._joined(last):
+        if last + 1 < len(self.words) and self._is_joined(last):
             word = self.words[last + 1]
             is_title = word in lists["callings"] or word in lists["titles"] or word in lists["others"]
             return word in lists["bodies"] or not (is_title or OWNER.search(self.tokens[last][0]) or _is_namelike(word))
@@ -272,24 +272,26 @@ class _CapitalRun:
         if one in lists["also_words"]:
             is_place = one in lists["also_places"] and before in context_words().before_things
             is_sure = has_surname or not (is_place or one in lists["also_places"] or rest[0] in lists["surname_words"])
-            return is_sure or (rest[0] in lists["surname_words"] and not is_place and not _begins(self.text, start))
+            return is_sure or (
+                rest[0] in lists["surname_words"] and not is_place and not _begins_sentence(self.text, start)
+            )
         is_like = _is_namelike(one) and one not in lists["places"] and one not in lists["bodies"]
-        is_noun = _begins(self.text, start) or JOINS_NOUNS.search(self.text, start, self.tokens[last].end())
+        is_noun = _begins_sentence(self.text, start) or JOINS_NOUNS.search(self.text, start, self.tokens[last].end())
         is_like = is_like and (is_english(self.text) or not is_noun)
         has_two = has_surname or (is_surname(one) and is_given(rest[0]))
         if is_like and has_two and folded(before) not in context_words().before_things:
             return True
         return _is_eastern(one, rest[0]) or (is_like and before in lists["callings"])
 
-    def _before(self, first: int) -> str:
+    def _word_before(self, first: int) -> str:
         """Return the capitalised word before this one, or an empty string."""
         if first:
-            return self.words[first - 1] if self._joined(first - 1) else ""
+            return self.words[first - 1] if self._is_joined(first - 1) else ""
         start = self.tokens[0].start()
         word = _last_word(self.text[max(0, start - _NEAR) : start].removesuffix(" ").removesuffix("."))
         return word.lower() if word[:1].isupper() or folded(word) in name_words()["named_before"] else ""
 
-    def _joined(self, number: int) -> bool:
+    def _is_joined(self, number: int) -> bool:
         between = self.text[self.tokens[number].end() : self.tokens[number + 1].start()]
         return not between.strip(" .")
 
@@ -298,14 +300,14 @@ class _CapitalRun:
 def is_given(word: str) -> bool:
     """Return whether a list has this word, or its first part, as a given name."""
     given = name_words()["given"]
-    return word in given or _pieces(word)[0] in given
+    return word in given or _divide_word(word)[0] in given
 
 
 @lru_cache(_CACHED)
 def is_surname(word: str) -> bool:
     """Return whether a list has this word as a surname, or it ends like one."""
     surnames = name_words()["surnames"]
-    return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _pieces(word))
+    return bool(_SURNAME.match(word)) or word in surnames or any(piece in surnames for piece in _divide_word(word))
 
 
 def _is_namelike(word: str) -> bool:
@@ -315,7 +317,7 @@ def _is_namelike(word: str) -> bool:
         return False
     if any(word in lists[name] for name in ("given", "also_words", "surnames", "surname_words")):
         return True
-    return not all(map(is_word, _pieces(word)))
+    return not all(map(is_word, _divide_word(word)))
 
 
 @lru_cache(_CACHED)
@@ -327,7 +329,7 @@ def is_word(word: str) -> bool:
     return word in words or word in others or is_adverb or any(s in words or f"{s}e" in words for s in stems)
 
 
-def _pieces(word: str) -> list[str]:
+def _divide_word(word: str) -> list[str]:
     return _DIVIDED.split(word)
 
 
@@ -344,16 +346,16 @@ def _last_word(text: str) -> str:
     return word if word.isalpha() else _INNER.split(word)[-1]
 
 
-def _begins(text: str, start: int) -> bool:
+def _begins_sentence(text: str, start: int) -> bool:
     before = text[:start].rstrip(" \"'“‘(")
     return not before or before[-1] in ".!?:;"
 
 
-def _word(token: re.Match[str]) -> str:
+def _bare_word(token: re.Match[str]) -> str:
     return folded(OWNER.sub("", token[0]))
 
 
-def _end(token: re.Match[str]) -> int:
+def _bare_end(token: re.Match[str]) -> int:
     behind = OWNER.search(token[0]) or _COMPOUND.search(token[0])
     return token.end() - (len(behind[0]) if behind else 0)
 
@@ -393,7 +395,7 @@ def find_foreign_names(text: str) -> Iterator[tuple[int, int]]:
     if _FOREIGN.search(text):
         for script in _RANGES:
             yield from _find_spaced(text, script)
-    for pattern in _patterns():
+    for pattern in _script_patterns():
         for match in pattern.finditer(text):
             yield match.span("name")
 
@@ -415,7 +417,7 @@ def is_foreign_name(value: str) -> bool:
 
 def _given_name(name: str) -> str:
     """Return what follows the family name in a Chinese, Japanese or Korean name of usual length."""
-    han, kana, hangul = map(_lists, ("han", "kana", "hangul"))
+    han, kana, hangul = map(_script_lists, ("han", "kana", "hangul"))
     families = (*kana["surnames"], *han["double_surnames"], *han["surnames"], *hangul["surnames"])
     known = max((family for family in families if name.startswith(family)), key=len, default=name)
     given = name[len(known) :].strip()
@@ -423,7 +425,7 @@ def _given_name(name: str) -> str:
 
 
 @cache
-def _lists(script: str) -> Mapping[str, frozenset[str]]:
+def _script_lists(script: str) -> Mapping[str, frozenset[str]]:
     lists = {kind: frozenset(words.split()) for kind, words in read_words("scripts")[script].items()}
     if script in ("han", "hangul"):
         lists["surnames"] = frozenset("".join(lists["surnames"]))
@@ -443,14 +445,14 @@ def _find_spaced(text: str, script: str) -> Iterator[tuple[int, int]]:
 
 def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[str]], script: str) -> int:
     """Count the words of the name that begins with the first token; 0 if none does."""
-    lists, is_cased = _lists(script), script in _CASED
+    lists, is_cased = _script_lists(script), script in _CASED
     near = before[0] if before and tokens[0].start() - before[0].end() <= len("., ") else None
     cue = folded(near[0]) if near and text[near.end() : tokens[0].start()].strip() in ("", ".", ":") else ""
     is_lower = is_cased and not tokens[0][0][0].isupper()
     if is_lower or cue in lists.get("named_after", ()) or folded(tokens[0][0]) in lists["before"]:
         return 0
     is_cued = cue in lists["before"] or (near is not None and near[0] in lists["before"])
-    kinds = [_kind(token[0], script) for token in tokens]
+    kinds = [_name_kind(token[0], script) for token in tokens]
     if kinds[0] == "" and not (is_cued and (is_cased or "surname" in kinds[1:2])):
         return 0
     length = 1
@@ -466,7 +468,7 @@ def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[s
         length -= 1
     if length < len(tokens) and folded(tokens[length][0]) in lists.get("bodies", ()):
         return 0
-    is_word = _stem(tokens[0][0], script) in lists["words"] or folded(tokens[0][0]) in lists["words"]
+    is_word = _name_stem(tokens[0][0], script) in lists["words"] or folded(tokens[0][0]) in lists["words"]
     is_agent = length < len(tokens) and folded(tokens[length][0]) in lists.get("agents", ()) and kinds[0] == "given"
     if is_cued or is_agent:
         return length
@@ -480,60 +482,60 @@ def _name_length(text: str, tokens: list[re.Match[str]], before: list[re.Match[s
 
 
 @lru_cache(maxsize=65_536)
-def _kind(word: str, script: str) -> str:
+def _name_kind(word: str, script: str) -> str:
     """Return `given`, `surname` or an empty string."""
-    lists, stem = _lists(script), _stem(word, script)
+    lists, stem = _script_lists(script), _name_stem(word, script)
     if len(word) > 1 and (stem in lists["given"] or folded(word) in lists["given"]):
         return "given"
     is_surname = stem in lists["surnames"] or (script in _CASED and _FAMILY.search(folded(word)))
     return "surname" if is_surname or folded(word) in lists["links"] else ""
 
 
-def _stem(word: str, script: str) -> str:
+def _name_stem(word: str, script: str) -> str:
     plain = word.lower() if script == "cyrillic" else folded(word)
     return (
         plain
-        if script not in _SCRIPTS_ENDINGS or plain in _lists(script)["given"]
+        if script not in _SCRIPTS_ENDINGS or plain in _script_lists(script)["given"]
         else _SCRIPTS_ENDINGS[script].sub("", plain)
     )
 
 
-def _any(words: frozenset[str]) -> str:
+def _any_of(words: frozenset[str]) -> str:
     return f"(?:{'|'.join(sorted(words, key=lambda word: (-len(word), word)))})"
 
 
 @cache
-def _patterns() -> tuple[re.Pattern[str], ...]:
+def _script_patterns() -> tuple[re.Pattern[str], ...]:
     """Compile what finds names in scripts without spaces, and in Hangul with its particles."""
-    han, kana, hangul, thai = map(_lists, ("han", "kana", "hangul", "thai"))
-    chinese = f"(?:{_any(han['double_surnames'])}|{_any(han['surnames'])})"
+    han, kana, hangul, thai = map(_script_lists, ("han", "kana", "hangul", "thai"))
+    chinese = f"(?:{_any_of(han['double_surnames'])}|{_any_of(han['surnames'])})"
     letter = f"[{''.join(han['letters'])}]"
     pair = f"[{''.join(han['letters'] | han['more_letters'])}]{{2}}"
     cues = "|".join(f"(?<={cue})" for cue in sorted(han["before"] | han["called"]))
     begins = rf"(?:^|(?<=[\s，。、；：！？“「（(和与跟同])|{cues})"
     ends = r"(?=[，。、；！？”」）)和与跟是的在说今出也曾将从对把]|$|\s)"
-    family, korean = _any(kana["surnames"]), _any(hangul["surnames"])
+    family, korean = _any_of(kana["surnames"]), _any_of(hangul["surnames"])
     apart, particle = rf"(?<![{_HAN}])", r"(?=[はがとをにのもで、。」（]|です|さん|ちゃん|くん|$)"
-    two = _any(frozenset(name for name in kana["surnames"] if len(name) > 1))
-    thai_last = rf"(?:{_any(thai['surnames'])}|[\u0e00-\u0e7f]{{2,16}}(?=\s|$))"
+    two = _any_of(frozenset(name for name in kana["surnames"] if len(name) > 1))
+    thai_last = rf"(?:{_any_of(thai['surnames'])}|[\u0e00-\u0e7f]{{2,16}}(?=\s|$))"
     sources = (
-        rf"(?P<name>{chinese}{_any(han['given'])})",
+        rf"(?P<name>{chinese}{_any_of(han['given'])})",
         rf"{begins}(?P<name>{chinese}(?:{pair}|{letter})){ends}",
-        rf"{_any(han['called'])}(?P<name>{chinese}[{_HAN}]{{1,2}}?){ends}",
-        rf"{_any(han['before'])}(?P<name>{chinese}[{_HAN}]{{2}}){ends}",
+        rf"{_any_of(han['called'])}(?P<name>{chinese}[{_HAN}]{{1,2}}?){ends}",
+        rf"{_any_of(han['before'])}(?P<name>{chinese}[{_HAN}]{{2}}){ends}",
         rf"^(?P<name>{chinese}[{_HAN}]{{2}})(?=是[^，。]{{0,9}}?[一个]?[名位])",
         rf"{begins}(?P<name>{chinese}{pair})(?=[采拍开常因带老每当教写画唱学会爱用为])",
-        rf"(?:{begins}|(?<=[的是为请找被称]))(?P<name>{chinese}(?:{letter}|{pair})??)(?={_any(han['titles'])})",
-        rf"{apart}(?P<name>{family} ?{_any(kana['given'])})",
+        rf"(?:{begins}|(?<=[的是为请找被称]))(?P<name>{chinese}(?:{letter}|{pair})??)(?={_any_of(han['titles'])})",
+        rf"{apart}(?P<name>{family} ?{_any_of(kana['given'])})",
         rf"{apart}(?P<name>{two}(?!先生|選手|監督|[県市村町橋駅区川山島都府道郡大小中高会社店寺神線家城湖湾港線系員]|技研|自動車|工業|製薬|製鉄|電機|建設)[{_HAN}]{{1,3}}){particle}",
-        rf"{apart}(?P<name>{family})(?={_any(kana['titles'])})",
-        rf"{apart}(?P<name>{_any(frozenset(name for name in kana['given'] if len(name) > 1))}){particle}",
+        rf"{apart}(?P<name>{family})(?={_any_of(kana['titles'])})",
+        rf"{apart}(?P<name>{_any_of(frozenset(name for name in kana['given'] if len(name) > 1))}){particle}",
         r"(?:^|(?<=[。、「（の]))(?P<name>[ァ-ヴー]{2,}・[ァ-ヴー]{2,})(?=は|さん|氏)",
-        rf"{_any(kana['before'])}(?P<name>{_any(kana['given'])}){particle}",
-        rf"(?<![가-힣])(?P<name>{korean}{_any(hangul['given'])})",
-        rf"(?<![가-힣])(?P<name>{korean}[가-힣]{{2}})(?=\s?{_any(hangul['titles'])})",
-        rf"(?<![가-힣]){_any(hangul['before'])} (?P<name>{korean}[가-힣]{{2}})(?=[은는이가을를의과와]|\s|[,.]|$)",
-        rf"{_any(thai['before'])} ?(?P<name>{_any(thai['given'])}(?: {thai_last})?)",
-        rf"(?<![\u0e00-\u0e7f])(?P<name>{_any(thai['given'])} {thai_last})",
+        rf"{_any_of(kana['before'])}(?P<name>{_any_of(kana['given'])}){particle}",
+        rf"(?<![가-힣])(?P<name>{korean}{_any_of(hangul['given'])})",
+        rf"(?<![가-힣])(?P<name>{korean}[가-힣]{{2}})(?=\s?{_any_of(hangul['titles'])})",
+        rf"(?<![가-힣]){_any_of(hangul['before'])} (?P<name>{korean}[가-힣]{{2}})(?=[은는이가을를의과와]|\s|[,.]|$)",
+        rf"{_any_of(thai['before'])} ?(?P<name>{_any_of(thai['given'])}(?: {thai_last})?)",
+        rf"(?<![\u0e00-\u0e7f])(?P<name>{_any_of(thai['given'])} {thai_last})",
     )
     return tuple(map(re.compile, sources))

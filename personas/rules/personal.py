@@ -18,10 +18,10 @@ from string import ascii_uppercase
 from ...core.errors import SetupError, parameter
 from ...core.files import make_file
 from ..judgement import Judge, Redaction, RuleResult
-from .columns import ColumnKind, column_of, is_empty, leftover, pointer, rewrite_strings
+from .columns import ColumnKind, column_of, is_empty, json_pointer, leftover_words, rewrite_strings
 from .contacts import KINDS, PersonalDataSpan, find_contacts
 from .languages import MARKS, folded, invented_parts, is_invented, name_words
-from .mentions import begins, find_mentions
+from .mentions import begins_sentence, find_mentions
 from .names import (
     OWNER,
     PARTICLE,
@@ -186,7 +186,7 @@ class People:
         for whole, said in self._wholes.items():
             if words and len(words) <= len(whole) and (_is_form(words, whole) or name in short_forms(said)):
                 return said
-        return self._inflected(words[0]) or name if len(words) == 1 else name
+        return self._find_inflected(words[0]) or name if len(words) == 1 else name
 
     def find(self, text: str) -> Iterator[tuple[int, int, str]]:
         """The places (end excluded) of these names and their parts in a text, inflected or not, and whose they are."""
@@ -199,7 +199,7 @@ class People:
         for token in _WORD.finditer(text) if self._parts else ():
             word = folded(OWNER.sub("", token[0]))
             is_capital = token[0][0].isupper()
-            said = self._parts.get(word) or (self._inflected(word) if is_capital else None)
+            said = self._parts.get(word) or (self._find_inflected(word) if is_capital else None)
             is_written = is_capital or ord(token[0][0]) > _LAST_LATIN or word in self._certain
             if said is not None and is_written and _is_meant(text, token, word):
                 owner, particles = (
@@ -209,7 +209,7 @@ class People:
                 start = particles.start() if particles and folded(particles[0]) in folded(said) else token.start()
                 yield start, token.end() - (len(owner[0]) if owner else 0), said
 
-    def _inflected(self, word: str) -> str | None:
+    def _find_inflected(self, word: str) -> str | None:
         near = self._stems.get(_single_consonants(word)[:_STEM], ())
         if not near or len(word) < _STEM or is_word(word) or context_words().is_place(word):
             return None
@@ -278,7 +278,7 @@ def _is_meant(text: str, token: re.Match[str], word: str) -> bool:
         return False
     if has_deed_behind(text, end):
         return not (is_place and text.startswith((" is ", " was "), end))
-    return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins(text, start))
+    return not (follows or (is_place and text.endswith((" to ", " from "), 0, start)) or begins_sentence(text, start))
 
 
 def _single_consonants(word: str) -> str:
@@ -355,8 +355,8 @@ def personal_changes(
         wholes = (*wholes, *find_record_names(text, columns))
 
     def rewrite(path: tuple[str, ...], value: str) -> str:
-        column = pointer(path) if path and columns is not None else None
-        kind = columns.get(pointer(column_of(path))) if path and columns is not None else None
+        column = json_pointer(path) if path and columns is not None else None
+        kind = columns.get(json_pointer(column_of(path))) if path and columns is not None else None
         found = _find_of_kind(value, kind or ColumnKind.TEXT, wholes)
         changes.extend(
             Redaction(f.kind, value, f.start, value[f.start : f.end], _replace_piece(value, f, pseudonyms), column)
@@ -383,7 +383,7 @@ def find_record_names(attributes: str, columns: Mapping[str, ColumnKind]) -> tup
     found: list[str] = []
 
     def add(path: tuple[str, ...], value: str) -> str:
-        kind = columns.get(pointer(column_of(path)), ColumnKind.TEXT) if path else ColumnKind.TEXT
+        kind = columns.get(json_pointer(column_of(path)), ColumnKind.TEXT) if path else ColumnKind.TEXT
         if kind is ColumnKind.NAME and not is_empty(value):
             found.append(value.strip())
         elif kind is ColumnKind.TEXT:
@@ -451,7 +451,7 @@ def _is_covered(found: Iterable[PersonalDataSpan], value: str) -> bool:
     for finding in found:
         parts.append(value[end : finding.start])
         end = finding.end
-    return not leftover(" ".join((*parts, value[end:])))
+    return not leftover_words(" ".join((*parts, value[end:])))
 
 
 def _keep_apart(found: Iterable[PersonalDataSpan]) -> tuple[PersonalDataSpan, ...]:

@@ -12,10 +12,10 @@ from ...core.text import UNSPACED, canonical_text, word_list, words
 from ..judgement import Judge, RuleResult
 from .contacts import KINDS
 from .languages import (
-    beginning,
     from_outside,
     is_in_language,
     known_languages,
+    match_beginning,
     name_words,
     read_words,
     speaks_of_itself,
@@ -157,18 +157,18 @@ def has_content(text: str, *, reserved: tuple[str, ...] = ()) -> bool:
     bare = re.sub(r"(?<=\d)(?=[^\W\d])", " ", bare)
     if bare in {word.casefold() for word in reserved}:
         return False
-    known, filler = _placeholders()
+    known, filler = _placeholder_patterns()
     left = known.sub(" ", bare)
     return left == bare or bool(filler.sub(" ", left).strip())
 
 
 @cache
-def _placeholders() -> tuple[re.Pattern[str], re.Pattern[str]]:
-    def pattern(*words: str) -> re.Pattern[str]:
+def _placeholder_patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    def word_pattern(*words: str) -> re.Pattern[str]:
         return re.compile(rf"(?<![^\W{UNSPACED}])(?:{'|'.join(words)})(?![^\W{UNSPACED}])")
 
     lists = read_words("text_faults")
-    return pattern(*lists["placeholders"]), pattern(*lists["fillers"], r"\d+")
+    return word_pattern(*lists["placeholders"]), word_pattern(*lists["fillers"], r"\d+")
 
 
 def _unspaced_words(tokens: list[str]) -> set[str]:
@@ -224,13 +224,13 @@ _LEAK = re.compile(
 
 
 @cache
-def _announcement() -> re.Pattern[str]:
-    return beginning(language.here for language in known_languages().values())
+def _announcement_pattern() -> re.Pattern[str]:
+    return match_beginning(language.here for language in known_languages().values())
 
 
 @cache
-def _decline() -> re.Pattern[str]:
-    return beginning(language.sorry for language in known_languages().values())
+def _decline_pattern() -> re.Pattern[str]:
+    return match_beginning(language.sorry for language in known_languages().values())
 
 
 #: Words for people by their relation to another person, who is not named when nothing else is said.
@@ -388,9 +388,9 @@ def _judge_degenerate(text: str) -> RuleResult | None:
 def _judge_phrases(text: str) -> RuleResult | None:
     """Reject a text with words that no description has; the first rule that finds any counts."""
     found = (
-        ("refusal", "It declines to describe anybody", _decline().search),
+        ("refusal", "It declines to describe anybody", _decline_pattern().search),
         ("template_leak", "It holds what belongs to a prompt or an answer", _LEAK.search),
-        ("template_leak", "It holds what belongs to a prompt or an answer", _announcement().search),
+        ("template_leak", "It holds what belongs to a prompt or an answer", _announcement_pattern().search),
         ("refers_to_unnamed", "It refers to somebody or something that it does not name", _find_reference),
     )
     for rule, reason, find in found:

@@ -17,7 +17,7 @@ from ...core.query import Node, QueryLimit, check_functions, iter_nodes, parse_s
 from ..hub.file import hub_table, lend_tables
 from ..hub.queries import REJECTED, SURVIVORS
 from ..profiles.profile import ATTRIBUTES
-from .spec import integers
+from .spec import read_integers
 
 type AttributeType = Literal["VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR[]"]
 
@@ -67,11 +67,11 @@ class Attributes:
     @cached_property
     def names(self) -> list[str]:
         """The names of all of them, sorted."""
-        return self._names(self._rows)
+        return self._list_names(self._rows)
 
     def find(self, name: str) -> tuple[str, ...]:
         """Find the attributes of that name without regard to case, the exact one first."""
-        return _alike_names(name, self._first) or _alike_names(name, self.names)
+        return _alike_names(name, self._first_names) or _alike_names(name, self.names)
 
     def typed(self, names: tuple[str, ...]) -> tuple[AttributeColumn, ...]:
         """Give these attributes a common type: numbers if all are numbers or texts of numbers, and so on; else text."""
@@ -90,13 +90,13 @@ class Attributes:
         return "VARCHAR"
 
     @cached_property
-    def _first(self) -> list[str]:
+    def _first_names(self) -> list[str]:
         # One row of each file, as files may differ in the case of names.
         of_files = f"rowid IN (SELECT min(rowid) FROM {self._rows} GROUP BY file)"  # noqa: S608 - our own words
         first = f"(SELECT attributes FROM {self._rows} LIMIT {_FIRST})"  # noqa: S608 - our own words
-        return self._names(f"(FROM {first} UNION ALL SELECT attributes FROM imports WHERE {of_files})")  # noqa: S608
+        return self._list_names(f"(FROM {first} UNION ALL SELECT attributes FROM imports WHERE {of_files})")  # noqa: S608
 
-    def _names(self, rows: str) -> list[str]:
+    def _list_names(self, rows: str) -> list[str]:
         names = f"SELECT DISTINCT unnest(json_keys(attributes)) AS name FROM {rows} ORDER BY name"  # noqa: S608 - ours
         return [str(name) for (name,) in self._con.execute(names).fetchall()]
 
@@ -444,7 +444,7 @@ def read_candidates(
         ) from error
     rows, arrivals, *others = table.values()
     categories = [_make_category(column.name, values) for column, values in zip(columns, others, strict=True)]
-    return Candidates(integers(rows), integers(arrivals), tuple(categories))
+    return Candidates(read_integers(rows), read_integers(arrivals), tuple(categories))
 
 
 def _make_category(name: str, values: NDArray[np.object_]) -> Category:
@@ -480,7 +480,7 @@ class Strata:
         return len(self.counts)
 
 
-def stratify(categories: Sequence[Category], size: int) -> Strata:
+def divide_strata(categories: Sequence[Category], size: int) -> Strata:
     """Divide `size` candidates into strata, in the order of their values; one stratum without categories."""
     combined = np.zeros(size, dtype=np.int64)
     for category in categories:

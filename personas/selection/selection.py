@@ -30,10 +30,10 @@ from .candidates import (
     PeopleColumns,
     Strata,
     ask_people,
+    divide_strata,
     joins_for,
     parse_condition,
     read_candidates,
-    stratify,
 )
 from .spec import (
     Breakdown,
@@ -49,9 +49,9 @@ from .spec import (
     draw_strata,
     draw_systematic,
     farthest_first,
-    integers,
-    rake,
+    rake_sizes,
     random_keys,
+    read_integers,
     unit_random,
 )
 
@@ -81,9 +81,9 @@ def _choose_by_targets(candidates: Candidates, spec: SelectionSpec, targets: Mar
     if (spec.n or 0) > len(eligible):
         _refuse_shortage(spec, f"{len(eligible):,} fit the targets")
     n = min(spec.n or 0, len(eligible))
-    strata = stratify(eligible.categories, len(eligible))
+    strata = divide_strata(eligible.categories, len(eligible))
     fits = [_fit_margin(strata.cells[:, place], share) for place, share in enumerate(shares)]
-    raked, raking = rake(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
+    raked, raking = rake_sizes(strata.counts.astype(float), fits, n, most=strata.counts.astype(float))
     sizes = _brought_to(raked, strata.counts, n)
     got = draw_systematic(sizes, unit_random(spec.seed))
     positions = draw_strata(strata.codes, got, random_keys(eligible.arrivals, spec.seed))
@@ -151,7 +151,7 @@ def _target_weights(got: Ints, fits: list[Margin]) -> Floats:
     """Return the weight of one persona of each cell, 1 on average, to meet what the sample can of the targets."""
     there = got > 0
     present = [_fit_margin(fit.codes[there], fit.shares) for fit in fits]
-    raked, _ = rake(got[there].astype(float), present, float(got.sum()))
+    raked, _ = rake_sizes(got[there].astype(float), present, float(got.sum()))
     weights = np.zeros(len(got))
     weights[there] = raked / got[there]
     return weights * (got.sum() / float((weights * got).sum()))
@@ -197,7 +197,7 @@ def choose(candidates: Candidates, spec: SelectionSpec, texts: Texts) -> ChosenP
     if spec.targets is not None:
         return ChosenPeople(*_choose_by_targets(candidates, spec, spec.targets))
     eligible, left_out = _find_eligible(candidates, spec)
-    strata = stratify(eligible.categories, len(eligible))
+    strata = divide_strata(eligible.categories, len(eligible))
     wanted = _wanted_sizes(strata, spec, len(eligible))
     _check_enough(strata, wanted, spec)
     capacity = np.minimum(wanted, strata.counts)
@@ -421,7 +421,7 @@ def choose_people(
     ids: list[str] = found["id"].tolist()
     if n is None or n >= len(ids):
         return ids
-    drawn = np.argsort(random_keys(integers(found["#arrival"]), seed), kind="stable")[:n]
+    drawn = np.argsort(random_keys(read_integers(found["#arrival"]), seed), kind="stable")[:n]
     return [ids[place] for place in np.sort(drawn)]
 
 

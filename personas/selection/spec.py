@@ -293,7 +293,7 @@ class Report:
         return orjson.dumps(told).decode()
 
 
-def integers(column: NDArray[Any]) -> Ints:
+def read_integers(column: NDArray[Any]) -> Ints:
     """Return a column of whole numbers as DuckDB gives it; -1 where there is none."""
     return np.ma.filled(column.astype(np.int64), -1)
 
@@ -401,7 +401,9 @@ class Margin:
     shares: Floats
 
 
-def rake(start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None) -> tuple[Floats, Raking]:
+def rake_sizes(
+    start: Floats, margins: Sequence[Margin], n: float, *, most: Floats | None = None
+) -> tuple[Floats, Raking]:
     """Find the sizes nearest to `start` (by relative entropy) that meet the margins and sum up to `n`.
 
     No cell grows beyond `most`. The excess goes to the other cells of its values. If the margins contradict each other
@@ -452,7 +454,7 @@ class WordSpace:
     def __len__(self) -> int:
         return len(self._sizes)
 
-    def distances(self, position: int) -> Distances:
+    def measure_distances(self, position: int) -> Distances:
         """Return the distances from the text at a position to every text, itself included."""
         end, size = int(self._ends[position]), int(self._sizes[position])
         shared = np.zeros(len(self), dtype=self._column_type)
@@ -531,7 +533,7 @@ def farthest_first(
         position = int(np.argmax(np.where(is_open, near, np.float32(-1))))
         closest = min(closest, float(near[position]))
         chosen.append(position)
-        np.minimum(near, space.distances(position), out=near)
+        np.minimum(near, space.measure_distances(position), out=near)
         is_open[position] = False
         stratum = codes[position]
         left[stratum] -= 1

@@ -152,7 +152,7 @@ class _Rest:
 
     def ahead(self, size: int) -> str:
         """The next `size` characters and one more, which shows whether there are more; fewer at the end."""
-        while len(self._held) - self._at <= size and self._read():
+        while len(self._held) - self._at <= size and self._read_part():
             pass
         return self._held[self._at : self._at + size + 1]
 
@@ -168,7 +168,7 @@ class _Rest:
 
     def drop(self, size: int) -> None:
         """Skip `size` characters."""
-        while size and (self._at < len(self._held) or self._read()):
+        while size and (self._at < len(self._held) or self._read_part()):
             size -= len(self.take(min(size, len(self._held) - self._at)))
 
     def reaches_ink(self) -> bool:
@@ -176,10 +176,10 @@ class _Rest:
         while True:
             ink = _INK.search(self._held, self._at)
             self.take((ink.start() if ink else len(self._held)) - self._at)
-            if ink or not self._read():
+            if ink or not self._read_part():
                 return ink is not None
 
-    def _read(self) -> bool:
+    def _read_part(self) -> bool:
         part = next(self._parts, None)
         if part is None:
             return False

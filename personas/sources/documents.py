@@ -20,7 +20,7 @@ from ...core.files import (
     DAMAGE,
     Compression,
     compression_of,
-    decompressed,
+    open_decompressed,
     sniff_compression,
     uncompressed_suffix,
 )
@@ -197,7 +197,7 @@ class Document:
         return mark.hexdigest()
 
 
-def recognise(path: PurePath) -> tuple[Format | None, Compression | None]:
+def recognise_format(path: PurePath) -> tuple[Format | None, Compression | None]:
     """Return format and compression by the suffixes of a name; None for an unknown format."""
     return _ENDINGS.get(uncompressed_suffix(path)), compression_of(path)
 
@@ -304,7 +304,7 @@ def iter_bytes(document: Document) -> Iterator[bytes]:
         else:
             raw = sys.stdin.buffer
         packing = document.packing or (sniff_compression(raw) if document.path is None else None)
-        stream, got = decompressed(raw, packing, stack), 0
+        stream, got = open_decompressed(raw, packing, stack), 0
         while True:
             try:
                 piece = stream.read(_PIECE)

@@ -30,7 +30,7 @@ from .documents import (
     iter_text,
     known_endings,
     licence_name,
-    recognise,
+    recognise_format,
 )
 from .prose import check_extra, read_html, read_package, read_pdf, read_prose
 
@@ -188,7 +188,7 @@ class Finder:
 
     def _named_document(self, given: str, argument: int) -> Document:
         path = resolve_file(Path(given))
-        form, packing = recognise(path)
+        form, packing = recognise_format(path)
         form = self.format or form
         if form is None:
             raise SourceError(
@@ -224,7 +224,7 @@ class Finder:
                 yield document
 
     def _make_document(self, name: str, path: Path, argument: int) -> Document | None:
-        form, packing = recognise(path)
+        form, packing = recognise_format(path)
         if not os.path.isfile(path):  # noqa: PTH113 - as above
             sentence = f"{path} is no regular file, or none that may be looked at; write what it gives to a file."
             self.skips.count(Skip.UNREADABLE, sentence)

@@ -17,10 +17,10 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import TEXT_CHECKS, failed, passed
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
-from populace.agents.observation import Observation, Seen, disclosed
+from populace.agents.observation import Observation, Seen, disclose_to
 from populace.agents.procedural.lexicon import read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation, Subjects
-from populace.agents.procedural.speech import dialogue
+from populace.agents.procedural.speech import write_line
 from populace.agents.responses import Said, ask_line, ask_response, check_lines
 from populace.agents.text_faults import find_said_again
 from populace.core.model import Outcome
@@ -51,14 +51,14 @@ _AGAIN, _TRIES = 7, 6
 _MESSAGE = re.compile(r"message-(\d+)")
 
 
-def opening(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def write_opening(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The first message of a user. It is in English, whatever language is asked for."""
     return {"text": write_request(rng, situation.persona, kinds=_KINDS)}
 
 
-def reply(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def write_reply(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The assistant's next message."""
-    messages = _messages(situation)
+    messages = _read_messages(situation)
     last = messages[-1] if messages else ""
     if len(messages) < 2:
         return {"text": response_to(rng, last)}
@@ -69,7 +69,7 @@ def reply(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -
 
 def next_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The user's next message, or the end of the conversation: sooner or later."""
-    messages = _messages(situation)
+    messages = _read_messages(situation)
     if rng.random() < 0.1 * (len(messages) - 1):
         return {"done": True, "text": ""}
     new = [asked for asked in _FOLLOWED if asked not in messages]
@@ -88,7 +88,7 @@ def first_line(rng: random.Random, situation: Situation, schema: Mapping[str, An
 
 def answer_line(rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a person says to what the other one said last, or the end of the conversation."""
-    messages = _messages(situation)
+    messages = _read_messages(situation)
     if rng.random() < 0.08 * (len(messages) - 1):
         return {"done": True, "text": ""}
     there = PresentPerson(_KEY, situation.sections.get("relation", ""), "other", situation.sections.get("other", ""))
@@ -98,12 +98,12 @@ def answer_line(rng: random.Random, situation: Situation, schema: Mapping[str, A
         heard=((_KEY, messages[-1] if messages else "How are things with you?"),),
         memory=tuple(messages),  # so that nothing is said twice
     )
-    tries = (str(dialogue(rng, seen, {"properties": {"to": {"enum": [_KEY]}}})["text"]) for _ in range(_TRIES))
+    tries = (str(write_line(rng, seen, {"properties": {"to": {"enum": [_KEY]}}})["text"]) for _ in range(_TRIES))
     said = next((text for text in tries if not find_said_again(text, messages, least=_AGAIN)), None)
     return {"done": said is None, "text": said or ""}
 
 
-def _messages(situation: Situation) -> list[str]:
+def _read_messages(situation: Situation) -> list[str]:
     found = {int(m[1]): text for tag, text in situation.sections.items() if (m := _MESSAGE.fullmatch(tag))}
     return [found[place] for place in sorted(found)]
 
@@ -168,7 +168,7 @@ class Conversation(Action):
     @classmethod
     def stand_in(cls, rng: random.Random, situation: Situation, schema: Mapping[str, Any]) -> Mapping[str, Any]:
         """A first message."""
-        return opening(rng, situation, schema)
+        return write_opening(rng, situation, schema)
 
 
 class Talk(Conversation):
@@ -212,7 +212,7 @@ class ConversationTask(Task):
         observation = super().observe(resident, observation, world)
         if self.settings.between == "assistant":
             return observation
-        partner = self._partner(resident, world)
+        partner = self._draw_partner(resident, world)
         if partner is None:
             return observation
         seen, description = partner
@@ -223,20 +223,20 @@ class ConversationTask(Task):
         stage = converse_with_assistant if self.settings.between == "assistant" else converse_with_person
         return Mind((generate, check, stage, keep))
 
-    def _partner(self, resident: Resident, world: World) -> tuple[Seen, str] | None:
+    def _draw_partner(self, resident: Resident, world: World) -> tuple[Seen, str] | None:
         """One of those whom this person knows, else anybody, drawn by seed, with the whole description."""
         society = resident.model
         rng = rng_for(society.seed, "partner", world.step, resident.id)
         if ties := society.graph.neighbours(resident.id):
             tie = rng.choice(ties)
             other = society.resident(tie.id)
-            known = disclosed(other.persona.text, tie.kind)
+            known = disclose_to(other.persona.text, tie.kind)
             return Seen(_KEY, other.id, tie.described, tie.kind, known, tie.called), other.persona.text
         others = self._others = self._others or tuple(society.residents)
         if len(others) < 2:
             return None
         other = next(one for one in iter(lambda: rng.choice(others), None) if one.id != resident.id)
-        known = disclosed(other.persona.text, RelationKind.OTHER)
+        known = disclose_to(other.persona.text, RelationKind.OTHER)
         return Seen(_KEY, other.id, "somebody new", RelationKind.OTHER, known, "somebody"), other.persona.text
 
 
@@ -249,21 +249,21 @@ async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContex
     persona = fence("persona", state["observation"].persona)
     for turn in range(action.turns):
         if turn:
-            prompt = USER.render(persona=persona, conversation=_told(messages, "user", "assistant"))
+            prompt = USER.render(persona=persona, conversation=_fence_messages(messages, "user", "assistant"))
             said = await ask_line(state, runtime, prompt, next_line)
             if said.is_done or said.outcome is not Outcome.OK:
-                ended = _end(said)
+                ended = _describe_end(said)
                 break
             messages.append(Message(role="user", content=said.text))
-        prompt = ASSISTANT.render(conversation=_told(messages, "user", "assistant"))
-        said = await ask_response(state, runtime, prompt, reply)
+        prompt = ASSISTANT.render(conversation=_fence_messages(messages, "user", "assistant"))
+        said = await ask_response(state, runtime, prompt, write_reply)
         if said.outcome is not Outcome.OK:
-            ended = _end(said)
+            ended = _describe_end(said)
             break
         messages.append(Message(role="assistant", content=said.text))
     personas = {"user": state["observation"].persona}
     draft = _with_lines_checked(state, runtime.context, messages, personas, asked_by=USER)
-    return _kept(draft, messages, ended, (state["observation"].agent,), "")
+    return _keep_conversation(draft, messages, ended, (state["observation"].agent,), "")
 
 
 async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -273,31 +273,31 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
         return {}
     if not observation.neighbours:
         alone = [Message(role="user", content=action.text)]
-        return _kept(state["draft"], alone, "alone", (observation.agent,), "")
+        return _keep_conversation(state["draft"], alone, "alone", (observation.agent,), "")
     other = observation.neighbours[0]
     mine, theirs = observation.persona, observation.state
-    names = _names(mine, theirs)
+    names = _speaker_names(mine, theirs)
     messages, ended = [Message(role="user", content=action.text, name=names[0])], "turns"
     for turn in range(1, 2 * action.turns):
         is_first = turn % 2 == 0
         me, you = (mine, theirs) if is_first else (theirs, mine)
         prompt = SPEAKER.render(
             persona=fence("persona", me),
-            other=fence("other", disclosed(you, other.kind)),
+            other=fence("other", disclose_to(you, other.kind)),
             relation=fence("relation", other.relation if is_first else ""),
-            conversation=_told(messages, *names),
+            conversation=_fence_messages(messages, *names),
         )
         said = await ask_line(state, runtime, prompt, answer_line)
         if said.is_done or said.outcome is not Outcome.OK:
-            ended = _end(said)
+            ended = _describe_end(said)
             break
         messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
     speakers = {"user": mine, "assistant": theirs}
     draft = _with_lines_checked(state, runtime.context, messages, speakers, asked_by=SPEAKER)
-    return _kept(draft, messages, ended, (observation.agent, other.agent), other.relation)
+    return _keep_conversation(draft, messages, ended, (observation.agent, other.agent), other.relation)
 
 
-def _end(said: Said) -> str:
+def _describe_end(said: Said) -> str:
     return "done" if said.is_done else said.outcome.value
 
 
@@ -312,7 +312,7 @@ def _with_lines_checked(
     return draft
 
 
-def _kept(
+def _keep_conversation(
     draft: Draft,
     messages: list[Message],
     ended: str,
@@ -339,7 +339,7 @@ def _find_repeated(messages: list[Message]) -> str:
     return ""
 
 
-def _told(messages: list[Message], first: str, second: str) -> str:
+def _fence_messages(messages: list[Message], first: str, second: str) -> str:
     """The conversation so far, each message in a section of its own, by what its speaker is."""
     names = {"user": first, "assistant": second}
     told = (
@@ -352,14 +352,14 @@ def _told(messages: list[Message], first: str, second: str) -> str:
 _HEAD = re.compile(r"[,.;:(]|\b(?:who|whose|with|in|from|at|aged|just|past)\b")
 
 
-def _names(first: str, second: str) -> tuple[str, str]:
+def _speaker_names(first: str, second: str) -> tuple[str, str]:
     """What two people are, as names of speakers; OpenAI takes letters, digits, _ and - alone."""
-    found = [_name(text) for text in (first, second)]
+    found = [_speaker_name(text) for text in (first, second)]
     same = found[0] == found[1]
     return (found[0] or "first_speaker", f"{found[1]}_2" if same and found[1] else found[1] or "second_speaker")
 
 
-def _name(description: str) -> str:
+def _speaker_name(description: str) -> str:
     head = _HEAD.split(description, maxsplit=1)[0] if description.isascii() else ""
     words = re.findall(r"[a-z0-9]+", head.lower())
     return "_".join(words[1:] if words[:1] in (["a"], ["an"], ["the"]) else words)[:64]

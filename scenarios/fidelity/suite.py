@@ -74,26 +74,26 @@ class FidelityQuestion:
 
 
 @cache
-def _items() -> dict[str, Any]:
+def _read_items() -> dict[str, Any]:
     return tomllib.loads(files(__package__).joinpath("items.toml").read_text(encoding="utf-8"))
 
 
 def people() -> Hub:
     """The people who are asked; they do not know each other."""
-    return Hub(tuple(Persona(text) for text in _items()["people"]))
+    return Hub(tuple(Persona(text) for text in _read_items()["people"]))
 
 
 @cache
-def questions(*tests: str) -> tuple[FidelityQuestion, ...]:
+def list_questions(*tests: str) -> tuple[FidelityQuestion, ...]:
     """The questions of these tests, or of all, in the order of steps."""
-    return tuple(one for one in _questions() if not tests or one.test in tests)
+    return tuple(one for one in _iter_questions() if not tests or one.test in tests)
 
 
-def _questions() -> Iterator[FidelityQuestion]:
-    items = _items()
+def _iter_questions() -> Iterator[FidelityQuestion]:
+    items = _read_items()
     for turned in (0, 1):
         for one in items["options"]:
-            texts = _both(one["text"], one["a"], one["b"])
+            texts = _both_orders(one["text"], one["a"], one["b"])
             yield FidelityQuestion("option order", Choose, texts, turned, name=one["text"])
         for one in items["statements"]:
             texts = (f"Do you agree? {one['text']}", f"Do you agree? {one['reversed']}")
@@ -107,13 +107,13 @@ def _questions() -> Iterator[FidelityQuestion]:
     for one in items["games"]:
         a, b = (f"you get {mine}, the other person gets {theirs}" for theirs, mine in (one["a"], one["b"]))
         asked = "You share money with somebody whom you do not know and never meet. Nobody learns what you choose."
-        yield FidelityQuestion("dictator game", Choose, _both(asked, a, b), name=one["name"], share=one["share"])
+        yield FidelityQuestion("dictator game", Choose, _both_orders(asked, a, b), name=one["name"], share=one["share"])
     for one in items["acquaintances"]:
         asked = "You have just moved to a village. Whom would you rather get to know?"
-        yield FidelityQuestion(one["test"], Choose, _both(asked, one["a"], one["b"]), name=one["test"])
+        yield FidelityQuestion(one["test"], Choose, _both_orders(asked, one["a"], one["b"]), name=one["test"])
 
 
-def _both(asked: str, a: str, b: str) -> tuple[str, str]:
+def _both_orders(asked: str, a: str, b: str) -> tuple[str, str]:
     """The question with a first, and with b first."""
     first, second = (f"{asked} First: {one}. Second: {other}." for one, other in ((a, b), (b, a)))
     return first, second
@@ -128,22 +128,22 @@ class Questionnaire(Scenario):
     independent = True
     observes = False
 
-    def _asked(self, step: int) -> FidelityQuestion:
-        return questions()[step - 1]
+    def _asked_question(self, step: int) -> FidelityQuestion:
+        return list_questions()[step - 1]
 
     def offer(self, resident: Resident, observation: Observation, rng: random.Random) -> tuple[type[Action], ...]:
         """The form of answer that the question has."""
-        return (self._asked(observation.step).action,)
+        return (self._asked_question(observation.step).action,)
 
     def task(self, resident: Resident, world: World) -> str:
         """The question, in this one's variant."""
-        asked = self._asked(world.step)
+        asked = self._asked_question(world.step)
         return asked.texts[asked.variant(place_of(resident.persona.text))]
 
 
 def place_of(persona: str) -> int:
     """The place of one of the people, from 0."""
-    return int(_items()["people"].index(persona))
+    return int(_read_items()["people"].index(persona))
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def responses_of(run: FinishedRun) -> Mapping[str, Sequence[FidelityAnswer]]:
     """Return all answers by test."""
     found: dict[str, list[FidelityAnswer]] = {}
     for step, place, answer in run.sql(_RESPONSES).rows:
-        question = questions()[step - 1]
+        question = list_questions()[step - 1]
         found.setdefault(question.test, []).append(FidelityAnswer(question, place, answer))
     return found
 
@@ -245,7 +245,7 @@ def measure_anchors(found: Sequence[FidelityAnswer], seed: int) -> EffectSize:
 def _anchoring_index(people: Sequence[Sequence[FidelityAnswer]]) -> float:
     """Over questions, the mean of (median with the high anchor - median with the low one) / (high - low)."""
     indices = []
-    for question in questions("anchoring"):
+    for question in list_questions("anchoring"):
         given = [one for answers in people for one in answers if one.question == question]
         low, high = ([float(one.answer) for one in given if one.variant == variant] for variant in (0, 1))
         if low and high:
@@ -279,7 +279,14 @@ def measure_fidelity(model: ModelHandle, folder: Path, seed: int, options: Mappi
     else:
         growth = Growth(agents=None, hops=0)
         society = Society(
-            scenario, source=people(), growth=growth, steps=len(questions()), seed=seed, out=out, model=model, **options
+            scenario,
+            source=people(),
+            growth=growth,
+            steps=len(list_questions()),
+            seed=seed,
+            out=out,
+            model=model,
+            **options,
         )
     return list(_find_effects(responses_of(society.run()), seed))
 

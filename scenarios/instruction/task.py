@@ -18,7 +18,14 @@ from pydantic.json_schema import SkipJsonSchema
 from populace.agents.actions import Action, Check, Novelty
 from populace.agents.checks import BASIC_CHECKS, NoDegeneration, OwnVoice, failed, passed
 from populace.agents.mind import Mind, MindState, Rule, check, generate, keep
-from populace.agents.procedural.lexicon import SlotValues, fill_frame, frame_parts, polished, read_toml, split
+from populace.agents.procedural.lexicon import (
+    SlotValues,
+    capitalise_sentences,
+    fill_frame,
+    frame_parts,
+    read_toml,
+    split,
+)
 from populace.agents.procedural.situation import Situation, Subjects
 from populace.agents.responses import ask_response
 from populace.agents.text_forms import whole_text
@@ -52,23 +59,25 @@ class Ask:
     pattern: re.Pattern[str]
 
 
-def _read(name: str) -> Mapping[str, Any]:
+def _read_table(name: str) -> Mapping[str, Any]:
     return read_toml(Path(__file__).with_name(f"{name}.toml"))
 
 
-def _frames(of: str, name: str) -> Sequence[str]:
-    return split(_read("requests")[of][name])
+def _read_frames(of: str, name: str) -> Sequence[str]:
+    return split(_read_table("requests")[of][name])
 
 
 @cache
-def _asks() -> tuple[Ask, ...]:
+def _read_asks() -> tuple[Ask, ...]:
     """All asks, those of most words first."""
-    kinds = {name: entry for name, entry in _read("requests").items() if "asks" in entry}
-    asks = [_ask(name, entry["who"], frame) for name, entry in kinds.items() for frame in _frames(name, "asks")]
+    kinds = {name: entry for name, entry in _read_table("requests").items() if "asks" in entry}
+    asks = [
+        _make_ask(name, entry["who"], frame) for name, entry in kinds.items() for frame in _read_frames(name, "asks")
+    ]
     return tuple(sorted(asks, key=lambda ask: -len("".join(frame_parts(ask.frame)[::2]))))
 
 
-def _ask(kind: str, who: str, frame: str) -> Ask:
+def _make_ask(kind: str, who: str, frame: str) -> Ask:
     pattern, seen = "", set()
     for place, part in enumerate(frame_parts(frame)):
         name = part.lower()
@@ -77,16 +86,16 @@ def _ask(kind: str, who: str, frame: str) -> Ask:
         else:
             pattern += f"(?P={name})" if name in seen else rf'(?P<{name}>[^\n.?!"]+)'
             seen.add(name)
-    sign = max(map(_plain, frame_parts(frame)[::2]), key=len)
+    sign = max(map(_plain_text, frame_parts(frame)[::2]), key=len)
     return Ask(kind, who, frame, sign.rstrip("."), re.compile(pattern.removesuffix(r"\."), re.IGNORECASE))
 
 
 @cache
 def _asked_by(who: tuple[str, ...], kinds: frozenset[str] | None) -> tuple[Ask, ...]:
-    return tuple(ask for ask in _asks() if ask.who in who and (kinds is None or ask.kind in kinds))
+    return tuple(ask for ask in _read_asks() if ask.who in who and (kinds is None or ask.kind in kinds))
 
 
-def _plain(text: str) -> str:
+def _plain_text(text: str) -> str:
     return text.lower().replace("'", "")
 
 
@@ -95,20 +104,20 @@ class Details(SlotValues):
 
     def __init__(self, subjects: Subjects, known: Mapping[str, str] | None = None) -> None:
         """What is `known` is not drawn."""
-        super().__init__(self._further)
+        super().__init__(self._further_value)
         self._subjects = subjects
         self.values.update(known or {})
 
-    def _further(self, slot: str) -> str | None:
+    def _further_value(self, slot: str) -> str | None:
         for _ in range(_TRIES):
-            value = self._one(slot.rstrip("0123456789"))
+            value = self._draw_value(slot.rstrip("0123456789"))
             if value not in self.values.values():
                 return value
         return None
 
-    def _one(self, name: str) -> str | None:
+    def _draw_value(self, name: str) -> str | None:
         own = f"child_{name}" if self._subjects.me.stage == "child" else name
-        pools = _read("details")
+        pools = _read_table("details")
         pool = split(pools.get(own) or pools.get(name, ""))
         value = fill_frame(self._subjects.rng.choice(pool), self) if pool else self._subjects.draw(name)
         if bounds := _RANGE.fullmatch(value or ""):
@@ -134,36 +143,38 @@ def write_request(
         text = fill_frame(ask.frame, details)
         if text is not None:
             break
-        details.forget()
+        details.forget_slots()
     if text is None:
         return "can you help me with something"
-    further = _frames(ask.kind, "details")
+    further = _read_frames(ask.kind, "details")
     if length == "long" or (length == "mixed" and rng.random() < _LONG_SHARE):
         child = "child_" if is_child else ""
-        lead = rng.choice(_frames("tails", f"{child}leads"))
-        ends = rng.sample(_frames("tails", f"{child}ends"), rng.randint(2, 3))
+        lead = rng.choice(_read_frames("tails", f"{child}leads"))
+        ends = rng.sample(_read_frames("tails", f"{child}ends"), rng.randint(2, 3))
         told = (*rng.sample(further, rng.randint(1, 2)), *ends)
-        return polished(" ".join((*_filled((lead,), details), *map(_sentence, (text, *_filled(told, details))))))
+        return capitalise_sentences(
+            " ".join((*_fill_frames((lead,), details), *map(_end_sentence, (text, *_fill_frames(told, details)))))
+        )
     after = [rng.choice(further)] if rng.random() < _DETAIL_SHARE else []
     if rng.random() < _TAIL_SHARE:
-        after.append(rng.choice(_frames("tails", "child" if is_child else "short")))
-    *before, last = (text, *_filled(after, details))
-    return _typed(rng, " ".join((*map(_sentence, before), last)))
+        after.append(rng.choice(_read_frames("tails", "child" if is_child else "short")))
+    *before, last = (text, *_fill_frames(after, details))
+    return _type_text(rng, " ".join((*map(_end_sentence, before), last)))
 
 
-def _filled(told: Iterable[str], details: Details) -> list[str]:
+def _fill_frames(told: Iterable[str], details: Details) -> list[str]:
     """The sentences of which every slot has a value."""
     return [text for frame in told if (text := fill_frame(frame, details)) is not None]
 
 
-def _sentence(text: str) -> str:
+def _end_sentence(text: str) -> str:
     return text if text.endswith((".", "?", "!", '"')) else f"{text}."
 
 
-def _typed(rng: random.Random, text: str) -> str:
+def _type_text(rng: random.Random, text: str) -> str:
     """The text as it is typed: with capitals or without, with apostrophes or without."""
     if rng.random() < 0.35:
-        return polished(text)
+        return capitalise_sentences(text)
     return text.replace("'", "") if text.islower() and rng.random() < 0.5 else text
 
 
@@ -181,16 +192,18 @@ def respond(rng: random.Random, situation: Situation, schema: Mapping[str, Any])
 
 def response_to(rng: random.Random, request: str, persona: str = "") -> str:
     """Return a response to a request: by its kind where the built-in generator wrote it, else one that fits any."""
-    plain = _plain(request)
-    for ask in _asks():
+    plain = _plain_text(request)
+    for ask in _read_asks():
         if ask.sign in plain and (found := ask.pattern.search(request)):
-            answer = fill_frame(rng.choice(_frames(ask.kind, "answers")), Details(Subjects(rng, persona), _told(found)))
+            answer = fill_frame(
+                rng.choice(_read_frames(ask.kind, "answers")), Details(Subjects(rng, persona), _read_slots(found))
+            )
             if answer is not None:
-                return polished(answer)
-    return polished(rng.choice(_frames("any", "answers")))
+                return capitalise_sentences(answer)
+    return capitalise_sentences(rng.choice(_read_frames("any", "answers")))
 
 
-def _told(found: re.Match[str]) -> dict[str, str]:
+def _read_slots(found: re.Match[str]) -> dict[str, str]:
     """What the slots of a request hold, without the capital letter that begins a sentence."""
     begins = (slot for slot in found.groupdict() if _BEGINNING.search(found.string, 0, found.start(slot)))
     return found.groupdict() | {slot: found[slot][:1].lower() + found[slot][1:] for slot in begins}

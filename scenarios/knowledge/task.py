@@ -39,11 +39,11 @@ def article(
     second, third = (*things, "patience", "time")[:2]
     further = {"thing2": second, "thing3": third}
 
-    def slots(name: str) -> str | None:
+    def fill_slot(name: str) -> str | None:
         return further.get(name) or subjects(name)
 
-    def said(text: str) -> str:
-        return say(rng, split(text), slots) or ""
+    def say_frames(text: str) -> str:
+        return say(rng, split(text), fill_slot) or ""
 
     kind = "_child" if subjects.me.stage == "child" else ""
     told = {name: data[form].get(name + kind, data[form][name]) for name in _OWN}
@@ -51,9 +51,9 @@ def article(
     chosen = set(rng.sample(middle, min(_PARTS[length], len(middle))))
     parts = (first, own, *(one for one in middle if one in chosen), last)
     return {
-        "title": said(told["titles"]),
-        "audience": said(told["audience"]),
-        "text": "\n\n".join(filter(None, (said(data[part]["texts"]) for part in parts))),
+        "title": say_frames(told["titles"]),
+        "audience": say_frames(told["audience"]),
+        "text": "\n\n".join(filter(None, (say_frames(data[part]["texts"]) for part in parts))),
     }
 
 

@@ -70,13 +70,15 @@ class Schelling(RuleScenario):
 
     def world_state(self, rng: random.Random) -> Grid:
         """The grid that follows from where everybody is."""
-        return Grid(colours=_coloured([int(cell) for cell in self.settings.initial]))
+        return Grid(colours=_colour_cells([int(cell) for cell in self.settings.initial]))
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Those who are not content."""
         grid: Grid = society.world.state
         return [
-            one for one in society.residents if not is_content(grid.colours, one.state.value, _colour(one.persona.text))
+            one
+            for one in society.residents
+            if not is_content(grid.colours, one.state.value, _persona_colour(one.persona.text))
         ]
 
     def ended(self, society: SocietyView) -> bool:
@@ -89,21 +91,21 @@ class Schelling(RuleScenario):
 
     def rule(self, seen: Observation, rng: random.Random) -> Move:
         """Move, as those do who are not content."""
-        return Move(kind="move", at=seen.state.value, colour=_colour(seen.persona))
+        return Move(kind="move", at=seen.state.value, colour=_persona_colour(seen.persona))
 
 
-def _colour(persona: str) -> str:
+def _persona_colour(persona: str) -> str:
     return "red" if place_of(persona) < _PEOPLE // 2 else "blue"
 
 
-def _coloured(cells: Sequence[int]) -> tuple[str, ...]:
+def _colour_cells(cells: Sequence[int]) -> tuple[str, ...]:
     colours = [""] * _WIDTH**2
     for place, cell in enumerate(cells):
         colours[cell] = "red" if place < _PEOPLE // 2 else "blue"
     return tuple(colours)
 
 
-def _around(cell: int) -> list[int]:
+def _cells_around(cell: int) -> list[int]:
     row, column = divmod(cell, _WIDTH)
     steps = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right]
     return [(row + down) % _WIDTH * _WIDTH + (column + right) % _WIDTH for down, right in steps]
@@ -111,7 +113,7 @@ def _around(cell: int) -> list[int]:
 
 def share_alike(colours: Sequence[str], cell: int, colour: str) -> float:
     """The share of those around a cell who have the colour; 1 where nobody is there."""
-    others = [colours[one] for one in _around(cell) if colours[one]]
+    others = [colours[one] for one in _cells_around(cell) if colours[one]]
     return others.count(colour) / len(others) if others else 1.0
 
 
@@ -131,10 +133,10 @@ def nearest_content(colours: Sequence[str], cell: int, colour: str) -> int | Non
     without = list(colours)
     without[cell] = ""
     free = [one for one, found in enumerate(colours) if not found and is_content(without, one, colour)]
-    return min(free, key=lambda one: (_distance(cell, one), one), default=None)
+    return min(free, key=lambda one: (_cell_distance(cell, one), one), default=None)
 
 
-def _distance(one: int, other: int) -> int:
+def _cell_distance(one: int, other: int) -> int:
     """Steps between cells, sideways and down, around the edges."""
     apart = (abs(a - b) for a, b in zip(divmod(one, _WIDTH), divmod(other, _WIDTH), strict=True))
     return sum(min(steps, _WIDTH - steps) for steps in apart)
@@ -144,7 +146,7 @@ def schelling(trial: Trial) -> Iterator[Measured]:
     """Everybody ends in the cell where an independent simulation has them."""
     rng = random.Random(trial.seed)  # noqa: S311 - no secret
     cells = tuple(rng.sample(range(_WIDTH**2), _PEOPLE))
-    at, colours = list(cells), list(_coloured(cells))
+    at, colours = list(cells), list(_colour_cells(cells))
     for _ in range(_STEPS):
         movers = [place for place in range(_PEOPLE) if not is_content(colours, at[place], colours[at[place]])]
         for place in movers:
@@ -159,7 +161,7 @@ def schelling(trial: Trial) -> Iterator[Measured]:
     got = final_values(run, "value")
     wrong = sum(one != other for one, other in zip(at, got, strict=True))
     yield Measured("agents in another cell than in a simulation without the engine", 0, wrong)
-    final = _coloured(got)
+    final = _colour_cells(got)
     unhappy = sum(not is_content(final, cell, colour) for cell, colour in enumerate(final) if colour)
     left = sum(not is_content(colours, cell, colour) for cell, colour in enumerate(colours) if colour)
     yield Measured("agents who are not content at the end, as in the simulation", left, unhappy)
@@ -230,7 +232,7 @@ def naming_game(trial: Trial) -> Iterator[Measured]:
         for first in range(0, len(final), _TALKERS)
     ]
     yield Measured("groups without consensus", 0, sum(len(names) > 1 for names in known))
-    wins, mean, deviation = absorption(_TALKERS)
+    wins, mean, deviation = absorption_chance(_TALKERS)
     got = known.count({"A"}) / copies
     yield measured_share("groups in which the name of the first wins, as a share", wins, got, copies)
     ((turns,),) = run.sql("SELECT count(*) FROM emissions").rows
@@ -238,7 +240,7 @@ def naming_game(trial: Trial) -> Iterator[Measured]:
     yield Measured("mean number of turns until a group agrees", mean, turns / copies, tolerance)
 
 
-def absorption(people: int) -> tuple[float, float, float]:
+def absorption_chance(people: int) -> tuple[float, float, float]:
     """The chance that A wins where one begins with it, and mean and standard deviation of the number of turns.
 
     A state of the chain is what each knows: A, B, or both.

@@ -89,10 +89,10 @@ def degroot(trial: Trial) -> Iterator[Measured]:
     resumed = Society.resume(half.path, Averaging, steps=steps).run()
     differs = resumed.event_hash != run.event_hash
     yield Measured("event hashes that differ in a run that is resumed half-way", 0, differs)
-    yield from _rate(trial)
+    yield from _measure_rate(trial)
 
 
-def _rate(trial: Trial) -> Iterator[Measured]:
+def _measure_rate(trial: Trial) -> Iterator[Measured]:
     """On a ring, begun at the slowest eigenvector, each step multiplies all opinions by the second eigenvalue."""
     people, steps = 12, 30
     waves = [math.cos(2 * math.pi * place / people) for place in range(people)]
@@ -155,9 +155,9 @@ def deffuant(trial: Trial) -> Iterator[Measured]:
     for confidence in (0.2, 0.5):
         run = trial.run(BoundedConfidence({"confidence": confidence, "people": people}), groups, steps=steps)
         final = np.reshape(final_values(run, "value"), (copies, people))
-        got = [_clusters(group, confidence) for group in final]
-        alone = (_encounters(people, confidence, steps, rng) for _ in range(1000 * trial.times))
-        independent = [_clusters(group, confidence) for group in alone]
+        got = [_count_clusters(group, confidence) for group in final]
+        alone = (_simulate_encounters(people, confidence, steps, rng) for _ in range(1000 * trial.times))
+        independent = [_count_clusters(group, confidence) for group in alone]
         error = np.std(independent) * math.sqrt(1 / copies + 1 / len(independent))
         about = f"with confidence {confidence}"
         yield Measured(
@@ -165,10 +165,10 @@ def deffuant(trial: Trial) -> Iterator[Measured]:
         )
         conserved = float(abs(final.mean(axis=1) - 0.5).max())
         yield Measured(f"largest change of a mean opinion, which encounters conserve, {about}", 0, conserved, ROUNDING)
-    yield from _three(trial)
+    yield from _measure_three(trial)
 
 
-def _three(trial: Trial) -> Iterator[Measured]:
+def _measure_three(trial: Trial) -> Iterator[Measured]:
     """The first meets the middle one first in 1/2; else the middle one, who acts next, meets the first in 1/2."""
     copies = 120 * trial.times
     trios = copies_of(copies, 3, ((0, 1), (1, 2), (2, 0)))
@@ -178,7 +178,7 @@ def _three(trial: Trial) -> Iterator[Measured]:
     yield measured_share("three people: share of middle ones who join the first", 0.75, first, copies)
 
 
-def _encounters(people: int, confidence: float, steps: int, rng: random.Random) -> list[float]:
+def _simulate_encounters(people: int, confidence: float, steps: int, rng: random.Random) -> list[float]:
     """The same process without the engine: in each step each meets one other, one after the other."""
     values = [place / (people - 1) for place in range(people)]
     for _ in range(steps):
@@ -189,7 +189,7 @@ def _encounters(people: int, confidence: float, steps: int, rng: random.Random) 
     return values
 
 
-def _clusters(values: Iterable[float], confidence: float) -> int:
+def _count_clusters(values: Iterable[float], confidence: float) -> int:
     """The number of groups that are further apart than the confidence."""
     return 1 + sum(after - before > confidence for before, after in pairwise(sorted(values)))
 
@@ -292,16 +292,16 @@ def granovetter(trial: Trial) -> Iterator[Measured]:
     """With thresholds from 0 to 99 all 100 join, one in each step; where nobody has the threshold 1, one alone."""
     people = society_of(100)
     run = trial.run(Riot({"initial": tuple(range(100))}), people, steps=150)
-    yield Measured("adopters, thresholds 0 to 99", 100, _adopters(run))
+    yield Measured("adopters, thresholds 0 to 99", 100, _count_adopters(run))
     order = [step for step in final_values(run, "joined_at") if step]
     late = sum(step != place for place, step in enumerate(order, start=1))
     yield Measured("adopters who join in another step than their threshold + 1", 0, late)
     changed = (0, 2, *range(2, 100))
     run = trial.run(Riot({"initial": changed}), people, steps=150)
-    yield Measured("adopters, the threshold 1 changed to 2", 1, _adopters(run))
+    yield Measured("adopters, the threshold 1 changed to 2", 1, _count_adopters(run))
 
 
-def _adopters(run: FinishedRun) -> int:
+def _count_adopters(run: FinishedRun) -> int:
     return sum(step > 0 for step in final_values(run, "joined_at"))
 
 
@@ -422,10 +422,10 @@ def sir(trial: Trial) -> Iterator[Measured]:
     run = trial.run(Cascade({"people": people, "chance": chance}), copies_of(copies, people, ties), steps=50)
     spread = {1 + size: share for size, share in enumerate(sizes)}
     yield from compare_sizes(spread, sizes_of(run, copies, people))
-    yield from _large(trial)
+    yield from _measure_large(trial)
 
 
-def _large(trial: Trial) -> Iterator[Measured]:
+def _measure_large(trial: Trial) -> Iterator[Measured]:
     people, first, contacts = 2_000 * trial.times, 100 * trial.times, 1.5
     susceptible = people - first
     escape = 1 - contacts / susceptible
@@ -446,10 +446,10 @@ def reed_frost(susceptible: int, infectious: int, escape: float) -> list[float]:
     """
     whole: list[float] = []
     for size in range(susceptible + 1):
-        smaller = sum(_ended(size, k, infectious, escape) * whole[k] for k in range(size))
+        smaller = sum(_chance_of_end(size, k, infectious, escape) * whole[k] for k in range(size))
         whole.append(1 - smaller)
-    return [_ended(susceptible, k, infectious, escape) * whole[k] for k in range(susceptible + 1)]
+    return [_chance_of_end(susceptible, k, infectious, escape) * whole[k] for k in range(susceptible + 1)]
 
 
-def _ended(size: int, infected: int, infectious: int, escape: float) -> float:
+def _chance_of_end(size: int, infected: int, infectious: int, escape: float) -> float:
     return comb(size, infected) * escape ** ((size - infected) * (infectious + infected))

@@ -141,35 +141,39 @@ class Registry:
     def __init__(self, world: WorldFile, characters: Mapping[str, str] = MappingProxyType({})) -> None:
         """`characters` are those who have a sheet already: their names by persona."""
         canon = world.canon
-        self._characters = {plain(name): persona for persona, name in characters.items()}
+        self._characters = {plain_name(name): persona for persona, name in characters.items()}
         self.language = canon.language or sure_language(world.body) or ""
-        self._body = even(world.body)
+        self._body = even_text(world.body)
         self._is_unspaced = len(_UNSPACED.findall(self._body)) * 2 > sum(map(str.isalpha, self._body))
-        self._tokens = [(word, self._stem(word)) for word in _words(self._body)]
+        self._tokens = [(word, self._word_stem(word)) for word in _split_words(self._body)]
         self._lower = frozenset(stem for word, stem in self._tokens if not word[0].isupper())
         declared = (*canon.peoples, *canon.places, *canon.persons, *canon.factions, *canon.classes, canon.title)
-        self._declared = {self._key(name) for name in (*declared, *characters.values()) if name}
-        self._persons = {plain(name) for name in canon.persons}
+        self._declared = {self._name_key(name) for name in (*declared, *characters.values()) if name}
+        self._persons = {plain_name(name) for name in canon.persons}
 
     def knows(self, name: str) -> bool:
         """Whether the world has this name: as it stands, in another grammatical form, or as "the Ropers' guild"."""
         if self._is_unspaced:
-            return even(name) in self._body or any(even(name) == "".join(key) for key in self._declared)
-        key = self._key(name)
-        return bool(key) and (self._is_declared(key) or self._stands(name) or self._is_variant(even(name)))
+            return even_text(name) in self._body or any(even_text(name) == "".join(key) for key in self._declared)
+        key = self._name_key(name)
+        return bool(key) and (self._is_declared(key) or self._stands_in_text(name) or self._is_variant(even_text(name)))
 
     def is_taken(self, name: str, persona: str) -> bool:
         """Whether somebody has this name whom the world mentions, or who has a sheet and is another persona."""
-        if plain(name) in self._characters:
-            return self._characters[plain(name)] != persona
-        return plain(name) in self._persons or (len(_words(even(name))) != 1 and len(name) > 1 and self.knows(name))
+        if plain_name(name) in self._characters:
+            return self._characters[plain_name(name)] != persona
+        return plain_name(name) in self._persons or (
+            len(_split_words(even_text(name))) != 1 and len(name) > 1 and self.knows(name)
+        )
 
-    def _key(self, name: str) -> tuple[str, ...]:
+    def _name_key(self, name: str) -> tuple[str, ...]:
         if self._is_unspaced:
-            return (even(name),)
-        return tuple(self._stem(word) for word in _words(even(name)) if word.casefold() not in _ARTICLES)
+            return (even_text(name),)
+        return tuple(
+            self._word_stem(word) for word in _split_words(even_text(name)) if word.casefold() not in _ARTICLES
+        )
 
-    def _stem(self, word: str) -> str:
+    def _word_stem(self, word: str) -> str:
         word = word.casefold().strip("'").removesuffix("'s")
         if self.language not in ("", "en"):
             return word
@@ -188,12 +192,12 @@ class Registry:
     def _is_declared(self, key: tuple[str, ...]) -> bool:
         return any(len(key) == len(unit) and all(map(self._is_same, key, unit)) for unit in self._declared)
 
-    def _stands(self, name: str) -> bool:
+    def _stands_in_text(self, name: str) -> bool:
         """Whether the words stand in the text in a row, capitalised as in the name."""
-        wanted = _words(even(name))
+        wanted = _split_words(even_text(name))
         while wanted and wanted[0].casefold() in _ARTICLES:
             wanted = wanted[1:]
-        stems = [self._stem(word) for word in wanted]
+        stems = [self._word_stem(word) for word in wanted]
         for at in range(len(self._tokens) - len(wanted) + 1):
             some = self._tokens[at : at + len(wanted)]
             if all(self._is_same(stem, there) for stem, (_, there) in zip(stems, some, strict=True)) and all(
@@ -206,23 +210,23 @@ class Registry:
         """Whether it is a declared name and common nouns: "the Ropers' guild", "the guild of Ropers"."""
         if not re.search(r"'|\bof\b", name):
             return False
-        key = set(self._key(name))
+        key = set(self._name_key(name))
         return any(set(unit) <= key and key - set(unit) <= self._lower for unit in self._declared)
 
 
-def even(text: str) -> str:
+def even_text(text: str) -> str:
     """The text in one form: compatible characters, straight apostrophes, single spaces, hyphens as spaces."""
     text = unicodedata.normalize("NFKC", text).replace("’", "'").replace("ʼ", "'").replace("\u00ad", "")
     return " ".join(re.sub(r"[-\u2010-\u2015]", " ", text).split())
 
 
-def plain(text: str) -> str:
+def plain_name(text: str) -> str:
     """The text in small letters without an article at its beginning, to compare names by."""
-    parts = even(text).casefold().split(" ")
+    parts = even_text(text).casefold().split(" ")
     return " ".join(parts[1:] if len(parts) > 1 and parts[0] in _ARTICLES else parts)
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
@@ -237,30 +241,32 @@ _DERIVED = r"(?:d|r|rs|ed|er|ers|ing|ic|ical|ically|ist|ists|ry|ish|like|less)"
 @cache
 def word_forms(listed: tuple[str, ...], language: str) -> re.Pattern[str] | None:
     """A pattern for words and phrases in their plural and cases, as whole words; None for no words."""
-    return _pattern([_forms(even(word), language) for word in listed])
+    return _compile_forms([_word_forms_pattern(even_text(word), language) for word in listed])
 
 
 @cache
 def derived_words(listed: tuple[str, ...], language: str) -> re.Pattern[str] | None:
     """A pattern for words that begin with one of these and may be something else."""
     ending = _DERIVED if language in ("", "en") else r"[^\W\d_]{1,3}"
-    return _pattern([re.escape(even(word)) + ending for word in listed if len(word) > 4 and not _UNSPACED.search(word)])
+    return _compile_forms(
+        [re.escape(even_text(word)) + ending for word in listed if len(word) > 4 and not _UNSPACED.search(word)]
+    )
 
 
-def _pattern(forms: Sequence[str]) -> re.Pattern[str] | None:
+def _compile_forms(forms: Sequence[str]) -> re.Pattern[str] | None:
     longest = sorted(forms, key=len, reverse=True)
     return re.compile("|".join(f"(?:{form})" for form in longest), re.IGNORECASE) if forms else None
 
 
-def _forms(word: str, language: str) -> str:
+def _word_forms_pattern(word: str, language: str) -> str:
     if _UNSPACED.search(word):
         return re.escape(word)
     *first, last = word.split(" ")
     before = "".join(f"{re.escape(one)} " for one in first)
-    return rf"(?<!\w){before}{_inflected(last, language)}(?!\w)"
+    return rf"(?<!\w){before}{_inflected_pattern(last, language)}(?!\w)"
 
 
-def _inflected(word: str, language: str) -> str:
+def _inflected_pattern(word: str, language: str) -> str:
     if language in _DECLINED and len(word) > 3:
         return re.escape(re.sub(r"[aeiouyаеиоуыэюяьйії]$", "", word)) + r"[^\W\d_]{0,3}"
     if language not in ("", "en"):
@@ -312,22 +318,22 @@ class KeepsToCanon:
 
     def review(self, action: "Action", persona: str) -> CheckResult:
         """The result for the sheet of a persona."""
-        found = list(self._faults(action, persona))
+        found = list(self._iter_faults(action, persona))
         certain = [fault for fault in found if fault.is_certain]
         said = "; ".join(f"in {fault.field}: {fault.reason}" for fault in certain or found)
         if certain:
             return replace(failed(f"It does not fit the world: {said}."), field=certain[0].field)
         return replace(warned(f"It may not fit the world: {said}."), field=found[0].field) if found else passed()
 
-    def _faults(self, action: "Action", persona: str) -> Iterator[Fault]:
+    def _iter_faults(self, action: "Action", persona: str) -> Iterator[Fault]:
         sheet: Mapping[str, Any] = action.payload
         canon = self._canon
         for field, known in (("people", canon.peoples), ("place", canon.places), ("role", canon.classes)):
-            if known and plain(sheet[field]) not in map(plain, known):
+            if known and plain_name(sheet[field]) not in map(plain_name, known):
                 yield Fault(field, f"{sheet[field]!r} is none of {', '.join(known)}")
         for field, text in action.texts:
             if not is_within(field, ("names",)):
-                yield from self._word_faults(field, even(text))
+                yield from self._word_faults(field, even_text(text))
         if self._registry.is_taken(sheet["name"], persona):
             yield Fault("name", f"{sheet['name']!r} is somebody who is there already")
         if canon.names:
@@ -342,10 +348,10 @@ class KeepsToCanon:
                 yield Fault(field, f"{found[0]!r} may be out of place", is_certain=False)
 
     def _name_faults(self, sheet: Mapping[str, Any]) -> Iterator[Fault]:
-        own = plain(sheet["name"]).split()
+        own = plain_name(sheet["name"]).split()
         for place, one in enumerate(sheet.get("names", ())):
             name, kind = one["name"], one["kind"]
-            if set(plain(name).split()) <= set(own) or self._registry.knows(name):
+            if set(plain_name(name).split()) <= set(own) or self._registry.knows(name):
                 continue
             field = f"names[{place}]"
             if kind not in self._canon.new:
@@ -377,7 +383,7 @@ class GradedCanon:
             _PROMPT.name,
             strict_schema(CanonFinding.model_json_schema()),
             CanonFinding.model_validate,
-            {_PROMPT.name: _fits},
+            {_PROMPT.name: _find_nothing},
         )
         answer = await context.ask(prompt, schema)
         if answer.value is None:
@@ -386,6 +392,6 @@ class GradedCanon:
         return failed(found.reason or "It contradicts the world.", field=found.field) if found.contradicts else passed()
 
 
-def _fits(rng: random.Random, situation: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find_nothing(rng: random.Random, situation: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The stand-in's judgement: it cannot read, and finds nothing."""
     return {"contradicts": False, "field": "", "reason": ""}

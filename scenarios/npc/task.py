@@ -32,8 +32,8 @@ from populace.agents.checks import (
     passed,
 )
 from populace.agents.mind import Draft, Mind, MindState, Rule, check, generate, keep
-from populace.agents.observation import Observation, Seen, disclosed
-from populace.agents.procedural.lexicon import article, fill_frame, polished, read_toml, split
+from populace.agents.observation import Observation, Seen, disclose_to
+from populace.agents.procedural.lexicon import article, capitalise_sentences, fill_frame, read_toml, split
 from populace.agents.procedural.situation import Situation, portrait_of
 from populace.agents.turn_prompt import turn_prompt
 from populace.core.errors import SetupError
@@ -47,7 +47,7 @@ from populace.sim.scenario import Settings
 from populace.sim.seeds import rng_for
 from populace.sim.tasks.task import Task, TaskSettings
 
-from .registry import Canon, GradedCanon, KeepsToCanon, NameKind, Registry, find_world, plain, read_world
+from .registry import Canon, GradedCanon, KeepsToCanon, NameKind, Registry, find_world, plain_name, read_world
 
 if TYPE_CHECKING:
     from langgraph.runtime import Runtime
@@ -60,12 +60,12 @@ _LIKE = {"care": "friendship", "service": "trade"}
 _UNFIT = re.compile(r"not (?P<whom>[^:]+): (?P<line>.+)")
 
 
-def _data() -> Mapping[str, Any]:
+def _read_characters() -> Mapping[str, Any]:
     return read_toml(Path(__file__).with_name("characters.toml"))
 
 
 @cache
-def _frames(text: str, fits: frozenset[str]) -> tuple[str, ...]:
+def _fitting_frames(text: str, fits: frozenset[str]) -> tuple[str, ...]:
     """The lines that fit a character of whom `fits` holds: people, place, `child`."""
     lines = [
         (found["whom"].split(", "), found["line"]) if (found := _UNFIT.fullmatch(line)) else ([], line)
@@ -75,13 +75,13 @@ def _frames(text: str, fits: frozenset[str]) -> tuple[str, ...]:
 
 
 @cache
-def _roles(world: str, field: str) -> tuple[tuple[str, str], ...]:
+def _field_roles(world: str, field: str) -> tuple[tuple[str, str], ...]:
     """The roles of a field of work, each with what it deals with."""
-    roles, stuff = (part.split(",") for part in _data()[world]["roles"][field].split("/"))
+    roles, stuff = (part.split(",") for part in _read_characters()[world]["roles"][field].split("/"))
     return tuple((role.strip(), thing.strip()) for role, thing in zip(roles, stuff, strict=True))
 
 
-def _peoples(told: Mapping[str, Any], canon: Any, stage: str, role: str) -> Sequence[str]:
+def _fitting_peoples(told: Mapping[str, Any], canon: Any, stage: str, role: str) -> Sequence[str]:
     """The peoples that somebody of this age with this role can belong to."""
     named = told.get("peoples", {}).get("old" if stage == "old" else "other")
     peoples = split(named) if named else canon.peoples or ("local folk",)
@@ -93,9 +93,9 @@ def _peoples(told: Mapping[str, Any], canon: Any, stage: str, role: str) -> Sequ
     return fitting or peoples
 
 
-def _place(role: str, told: Mapping[str, Any], canon: Any, rng: random.Random) -> tuple[str, str]:
+def _choose_place(role: str, told: Mapping[str, Any], canon: Any, rng: random.Random) -> tuple[str, str]:
     """Where a character is found, which its role may say, and another place."""
-    places = canon.places if len(canon.places) > 1 else split(_data()["any"]["places"])
+    places = canon.places if len(canon.places) > 1 else split(_read_characters()["any"]["places"])
     elsewhere = split(told.get("elsewhere", ""))
     homes = [one for one in places if one not in elsewhere] or places
     named = next((one for one in places if one.removeprefix("the ") in role), None)
@@ -105,14 +105,14 @@ def _place(role: str, told: Mapping[str, Any], canon: Any, rng: random.Random) -
 
 def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, Any]:
     """A sheet for a world with this canon. It is in English, whatever language is asked for."""
-    title = canon.title if canon.title in _data() else "any"
-    told, me = _data()[title], portrait_of(situation.persona or "A person.")
+    title = canon.title if canon.title in _read_characters() else "any"
+    told, me = _read_characters()[title], portrait_of(situation.persona or "A person.")
     is_woman = bool(_SHE.search(situation.persona)) or (not _HE.search(situation.persona) and rng.random() < 0.5)
     first = rng.choice(told["women" if is_woman else "men"].split())
     name = f"{first} {rng.choice(told['last'].split())}"
-    role, stuff = rng.choice(_roles(title, me.role.field))
-    place, other = _place(role, told, canon, rng)
-    people = rng.choice(_peoples(told, canon, me.stage, role))
+    role, stuff = rng.choice(_field_roles(title, me.role.field))
+    place, other = _choose_place(role, told, canon, rng)
+    people = rng.choice(_fitting_peoples(told, canon, me.stage, role))
     fits = frozenset((people, place, me.stage))
     slots = {
         "name": name,
@@ -126,29 +126,31 @@ def sheet(rng: random.Random, situation: Situation, canon: Any) -> Mapping[str, 
         **({"she": "she", "her": "her", "them": "her"} if is_woman else {"she": "he", "her": "his", "them": "him"}),
     }
 
-    def said(text: str) -> str:
-        return polished(fill_frame(rng.choice(_frames(text, fits)), slots.get) or "")
+    def say_line(text: str) -> str:
+        return capitalise_sentences(fill_frame(rng.choice(_fitting_frames(text, fits)), slots.get) or "")
 
-    manner = next((word for word in _data()["manner"] if word.replace("_", "-") in situation.persona.lower()), None)
-    habit = said(_data()["speech"]["texts"])
-    barks = {key: rng.choice(split(text)) for key, text in _data()["barks"].items()}
+    manner = next(
+        (word for word in _read_characters()["manner"] if word.replace("_", "-") in situation.persona.lower()), None
+    )
+    habit = say_line(_read_characters()["speech"]["texts"])
+    barks = {key: rng.choice(split(text)) for key, text in _read_characters()["barks"].items()}
     for key, text in zip(("greeting", "idle"), rng.sample(split(told["mine"]), 2), strict=True):
-        barks[key] = rng.choice((barks[key], polished(fill_frame(text, slots.get) or "")))
-    origin = said(told.get("origins", {}).get(people, told["origin"]))
+        barks[key] = rng.choice((barks[key], capitalise_sentences(fill_frame(text, slots.get) or "")))
+    origin = say_line(told.get("origins", {}).get(people, told["origin"]))
     slots["name"] = first
-    bonds = _data()["hooks"]
+    bonds = _read_characters()["hooks"]
     return {
         "npc_name": name,
         "people": people,
         "place": place,
         "role": f"old {role}" if me.stage == "old" else f"young {role}" if me.stage in ("child", "young") else role,
-        "background": " ".join((origin, *(said(told[part]) for part in ("work", "event", "want")))),
-        "speech": f"{said(_data()['manner'][manner])} {habit}" if manner else habit,
+        "background": " ".join((origin, *(say_line(told[part]) for part in ("work", "event", "want")))),
+        "speech": f"{say_line(_read_characters()['manner'][manner])} {habit}" if manner else habit,
         "barks": barks,
-        "players": said(_data()["players"]["texts"]),
+        "players": say_line(_read_characters()["players"]["texts"]),
         "names": [],  # all that its lines name is of the world
         "hooks": [
-            {"to": int(one.key), "text": said(bonds.get(_LIKE.get(one.kind, one.kind), bonds["other"]))}
+            {"to": int(one.key), "text": say_line(bonds.get(_LIKE.get(one.kind, one.kind), bonds["other"]))}
             for one in situation.neighbours
         ],
     }
@@ -284,8 +286,8 @@ class Sheet(Action):
 
 def _one_of(known: tuple[str, ...], given: object) -> object:
     """The value that is meant where only its article or its capitals differ."""
-    forms = {plain(one): one for one in known}
-    return forms.get(plain(given), given) if isinstance(given, str) else given
+    forms = {plain_name(one): one for one in known}
+    return forms.get(plain_name(given), given) if isinstance(given, str) else given
 
 
 class NpcSettings(TaskSettings):
@@ -375,7 +377,7 @@ class Npc(Task):
                 other,
                 ties[other].described,
                 ties[other].kind,
-                disclosed(resident.model.resident(other).persona.text, ties[other].kind),
+                disclose_to(resident.model.resident(other).persona.text, ties[other].kind),
                 ties[other].called,
             )
             for place, other in enumerate(drawn, start=1)
@@ -384,7 +386,7 @@ class Npc(Task):
 
     def task(self, resident: Resident, world: World) -> str:
         """Say which names may be made up."""
-        return PROMPT.phrase("names", "closed" if self._closed else "open")
+        return PROMPT.find_phrase("names", "closed" if self._closed else "open")
 
     def mind(self) -> Mind | Rule:
         """Generate and check the sheet unless it is kept, and find out whom its hooks lead to."""

@@ -123,10 +123,10 @@ def _read_people() -> Mapping[str, str]:
 
 
 def _count_calls(path: Path) -> int:
-    return int(_rows(path, "SELECT count(*) FROM calls")[0][0])
+    return int(_read_rows(path, "SELECT count(*) FROM calls")[0][0])
 
 
-def _rows(path: Path, sql: str) -> Sequence[tuple[Any, ...]]:
+def _read_rows(path: Path, sql: str) -> Sequence[tuple[Any, ...]]:
     with open_run(path) as run:
         return run.query(sql).rows
 
@@ -137,7 +137,7 @@ def measure_panel(paths: Sequence[Path], *, seed: int = 0) -> QueryResult:
     Raises `RunError` when no call was answered.
     """
     answers, texts, repairs = (
-        [row for path in paths for row in _rows(path, sql)] for sql in (_ANSWERS, _TEXTS, _REPAIRS)
+        [row for path in paths for row in _read_rows(path, sql)] for sql in (_ANSWERS, _TEXTS, _REPAIRS)
     )
     if not answers:
         raise RunError("No call was answered, so there is nothing to measure; try `populace check endpoint`.")
@@ -158,7 +158,7 @@ def describe_panel(model: ModelHandle, measured: QueryResult) -> str:
     )
 
 
-def _share(name: str, hits: Sequence[object], chance: float | None = None) -> tuple[Any, ...]:
+def _share_row(name: str, hits: Sequence[object], chance: float | None = None) -> tuple[Any, ...]:
     number, of = sum(map(bool, hits)), len(hits)
     if not of:
         return (name, None, None, None, "%", 0, chance)
@@ -168,10 +168,10 @@ def _share(name: str, hits: Sequence[object], chance: float | None = None) -> tu
 def _measure_answers(
     answers: Sequence[tuple[Any, ...]], repairs: Sequence[tuple[Any, ...]]
 ) -> Iterator[tuple[Any, ...]]:
-    yield _share("fit", [outcome == "ok" for outcome, _, _, is_first in answers if is_first])
-    yield _share("cut", [reason == "length" for _, reason, _, _ in answers])
-    yield _share("refused calls", [outcome == "refusal" for outcome, *_ in answers])
-    yield _share("repairs", [hit for (hit,) in repairs])
+    yield _share_row("fit", [outcome == "ok" for outcome, _, _, is_first in answers if is_first])
+    yield _share_row("cut", [reason == "length" for _, reason, _, _ in answers])
+    yield _share_row("refused calls", [outcome == "refusal" for outcome, *_ in answers])
+    yield _share_row("repairs", [hit for (hit,) in repairs])
     speeds = [speed for _, _, speed, _ in answers if speed is not None]
     yield ("speed", round(statistics.median(speeds), 1) if speeds else None, None, None, "tokens/s", len(speeds), None)
 
@@ -179,14 +179,14 @@ def _measure_answers(
 def measure_texts(texts: Sequence[PanelText], seed: int) -> Iterator[tuple[Any, ...]]:
     """Yield the rows on texts alone: faults, variety, and whether they suit their writer and the line they answer."""
     found = {name: [find(one) for one in texts] for name, find in FAULTS.items()}
-    yield _share("no fault", [not any(faults) for faults in zip(*found.values(), strict=True)])
+    yield _share_row("no fault", [not any(faults) for faults in zip(*found.values(), strict=True)])
     for name, hits in found.items():
-        yield _share(name, [hit for hit in hits if hit is not None])
+        yield _share_row(name, [hit for hit in hits if hit is not None])
     spoken = [one for one in texts if one.persona is not None]
     openers = {tuple(word_list(one.text)[:_OPENER]) for one in spoken}
     yield (
         "distinct openers",
-        _percent(len(openers) / len(spoken)) if spoken else None,
+        _as_percent(len(openers) / len(spoken)) if spoken else None,
         None,
         None,
         "%",
@@ -198,7 +198,7 @@ def measure_texts(texts: Sequence[PanelText], seed: int) -> Iterator[tuple[Any, 
 
 def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterator[tuple[Any, ...]]:
     lines = list(dict.fromkeys(one.heard for one in spoken if one.heard))
-    embedded, by = _embed(
+    embedded, by = _embed_texts(
         [*(text for one in spoken for text in (one.text, one.persona or "")), *_read_people(), *lines]
     )
 
@@ -208,27 +208,27 @@ def _measure_meaning(spoken: Sequence[PanelText], rng: random.Random) -> Iterato
 
     requests = np.array([embedded[one.text] for one in spoken if one.kind == "instruction"])
     entropy = math.log(vendi_score(requests) or 1) / math.log(len(requests)) if len(requests) > 1 else None
-    yield (f"topic entropy, by {by}", _percent(entropy), None, None, "%", len(requests), None)
+    yield (f"topic entropy, by {by}", _as_percent(entropy), None, None, "%", len(requests), None)
     found = [
         is_nearest(one.text, one.persona, lineup)
         for one in spoken
         if one.persona
         and (lineup := draw_lineup(one.persona, [t for t, tag in _read_people().items() if tag == one.language], rng))
     ]
-    yield _share(f"identifiability, by {by}", found, 100 / SIZE)
+    yield _share_row(f"identifiability, by {by}", found, 100 / SIZE)
     coherent = [
         is_nearest(one.text, one.heard, [one.heard, *rng.sample(others, _LINES - 1)])
         for one in spoken
         if one.heard and len(others := [line for line in lines if line != one.heard]) >= _LINES - 1
     ]
-    yield _share(f"coherence, by {by}", coherent, 100 / _LINES)
+    yield _share_row(f"coherence, by {by}", coherent, 100 / _LINES)
 
 
-def _percent(share: float | None) -> float | None:
+def _as_percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 1)
 
 
-def _embed(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float32]], str]:
+def _embed_texts(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float32]], str]:
     """Return unit vectors by text, and what they are of: wordllama's if it is installed, else sets of content words."""
     try:
         reply = asyncio.run(open_embedder("wordllama").source.vectors(texts))

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from populace.agents.actions import Action, Check
 from populace.agents.checks import TEXT_CHECKS
-from populace.agents.procedural.lexicon import read_toml, snake
+from populace.agents.procedural.lexicon import read_toml, snake_case
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import Speaker
 from populace.agents.tool_spec import ToolSpec
@@ -39,7 +39,7 @@ class Kit:
 
     def name(self, thing: str, role: str) -> str:
         """The name of the tool for somebody of this role who deals with this thing, both in snake_case."""
-        return self._filled("name", thing=thing, role=role)
+        return self._fill_key("name", thing=thing, role=role)
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -51,40 +51,40 @@ class Kit:
         """The fields of a `ToolSpec`."""
         told = {"things": thing.replace("_", " "), "a_noun": a_noun}
         return {
-            "purpose": self._filled("purpose", **told),
-            "signature": name + self._filled("signature"),
-            "meanings": [self._fill(line, told) for line in self.entry["meanings"]],
+            "purpose": self._fill_key("purpose", **told),
+            "signature": name + self._fill_key("signature"),
+            "meanings": [self._fill_text(line, told) for line in self.entry["meanings"]],
             "depend": [],
         }
 
-    def implementation(self, name: str, thing: str, rng: random.Random) -> dict[str, Any]:
+    def write_implementation(self, name: str, thing: str, rng: random.Random) -> dict[str, Any]:
         """Return code, question, example and tests for a tool of this name; running the code here tells the results."""
         numbers = {key: str(rng.randint(*bounds)) for key, bounds in self.entry["numbers"].items()}
         told = {"things": thing.replace("_", " "), "name": name, **numbers}
-        code = self._filled("code", **told).strip() + "\n"
+        code = self._fill_key("code", **told).strip() + "\n"
         space: dict[str, Any] = {}
         exec(compile(code, name, "exec"), space)  # noqa: S102 - it is our own
         calls = (self.entry["example"], *self.entry["tests"], *self.entry["wrong"])
-        example, *tests = (_case(space[name], json.loads(self._fill(one, told))) for one in calls)
-        return {"code": code, "question": self._filled("question", **told), "example": example, "tests": tests}
+        example, *tests = (_make_case(space[name], json.loads(self._fill_text(one, told))) for one in calls)
+        return {"code": code, "question": self._fill_key("question", **told), "example": example, "tests": tests}
 
-    def _filled(self, key: str, **slots: str) -> str:
-        return self._fill(self.entry[key], slots)
+    def _fill_key(self, key: str, **slots: str) -> str:
+        return self._fill_text(self.entry[key], slots)
 
-    def _fill(self, text: str, slots: Mapping[str, str]) -> str:
+    def _fill_text(self, text: str, slots: Mapping[str, str]) -> str:
         return Template(text).substitute(self.slots, **slots)
 
 
 @cache
-def kits() -> Sequence[Kit]:
+def list_kits() -> Sequence[Kit]:
     """Every kit with each combination of its variants."""
     entries = read_toml(Path(__file__).with_name("kits.toml"))["kit"]
-    return [Kit(entry, slots) for entry in entries for slots in _variants(entry)]
+    return [Kit(entry, slots) for entry in entries for slots in _list_variants(entry)]
 
 
 def find_kit(name: str) -> tuple[Kit, str] | None:
     """The kit that a tool of this name is made from, and its thing; None for a tool of somebody else."""
-    for kit in kits():
+    for kit in list_kits():
         if found := kit.pattern.fullmatch(name):
             return kit, found.groupdict().get("thing", "")
     return None
@@ -93,21 +93,21 @@ def find_kit(name: str) -> tuple[Kit, str] | None:
 def draw_kit(rng: random.Random, speaker: Speaker) -> tuple[Kit, str, str]:
     """A kit for the person who speaks, the thing it is about, and the name of the tool."""
     me = speaker.me
-    fitting = [kit for kit in kits() if me.is_working or not kit.is_for_work]
-    role = snake(me.noun)
-    kit, thing, name = fitting[0], snake(me.role.things[0]), ""
+    fitting = [kit for kit in list_kits() if me.is_working or not kit.is_for_work]
+    role = snake_case(me.noun)
+    kit, thing, name = fitting[0], snake_case(me.role.things[0]), ""
     for _ in range(_TRIES):
-        kit, thing = rng.choice(fitting), snake(rng.choice(me.role.things))
+        kit, thing = rng.choice(fitting), snake_case(rng.choice(me.role.things))
         # A long role gives way to its last word, which is what the person is.
         names = [kit.name(thing, one) for one in (role, role.rpartition("_")[2])]
         short = [one for one in names if len(one) <= _LONGEST_NAME]
         name = (short or [names[-1][:_LONGEST_NAME].rstrip("_")])[0]
-        if short and not speaker.remembers(name):
+        if short and not speaker.has_said(name):
             break
     return kit, thing, name
 
 
-def _variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
+def _list_variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
     """Each combination of the values of the slots; a key of several words names the slots of lists."""
     choices = [
         [dict(zip(key.split(), [value] if isinstance(value, str) else value, strict=True)) for value in values]
@@ -116,7 +116,7 @@ def _variants(entry: Mapping[str, Any]) -> Sequence[Mapping[str, str]]:
     return [{key: value for part in parts for key, value in part.items()} for parts in product(*choices)]
 
 
-def _case(function: Any, arguments: Mapping[str, Any]) -> dict[str, str]:
+def _make_case(function: Any, arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return a call and what it returns; nothing where it is refused."""
     try:
         returns = json.dumps(function(**arguments))

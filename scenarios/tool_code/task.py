@@ -86,14 +86,14 @@ def parse_values(fields: Mapping[str, Any]) -> Mapping[str, Any]:
 def _with_calls(
     fields: Mapping[str, Any], arguments: Callable[[Any], Any], returns: Callable[[Any], Any]
 ) -> Mapping[str, Any]:
-    def converted(call: Any) -> Any:
+    def convert_call(call: Any) -> Any:
         if not isinstance(call, Mapping) or not {"arguments", "returns"} <= call.keys():
             return call  # the schema says what is missing
         return {**call, "arguments": arguments(call["arguments"]), "returns": returns(call["returns"])}
 
     tests = fields.get("tests")
-    made = {"tests": list(map(converted, tests))} if isinstance(tests, list) else {}
-    return {**fields, **made, **({"example": converted(fields["example"])} if "example" in fields else {})}
+    made = {"tests": list(map(convert_call, tests))} if isinstance(tests, list) else {}
+    return {**fields, **made, **({"example": convert_call(fields["example"])} if "example" in fields else {})}
 
 
 def case_faults(case: Any, tool: Mapping[str, Any], what: str) -> list[str]:
@@ -136,9 +136,9 @@ async def execute(code: str, name: str, cases: Sequence[Any]) -> tuple[CodeResul
 
 def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequence[Any]) -> dict[str, CheckResult]:
     """The checks that running the code decides: `runs`, `example` and `tests`; the first case is the example."""
-    is_right = [agrees(case, one) for case, one in zip(cases, returned, strict=True)]
+    is_right = [is_as_stated(case, one) for case, one in zip(cases, returned, strict=True)]
     wrong = [
-        f"Test {place} gave {_told(one)} for {case.arguments:.80}."
+        f"Test {place} gave {_format_result(one)} for {case.arguments:.80}."
         for place, (case, one, right) in enumerate(zip(cases, returned, is_right, strict=True))
         if place and not right
     ]
@@ -146,12 +146,12 @@ def execution_checks(done: CodeResult, returned: Sequence[Returned], cases: Sequ
     ran = CheckResult(CheckOutcome.PASSED, confinement().sentence) if done.outcome is CodeOutcome.OK else None
     return {
         "runs": ran or failed(f"It ended with {done.outcome}: {done.reason}."),
-        "example": passed() if is_right[0] else failed(f"The example gave {_told(returned[0])}."),
+        "example": passed() if is_right[0] else failed(f"The example gave {_format_result(returned[0])}."),
         "tests": failed(" ".join(wrong[:3]), share) if wrong else passed(share),
     }
 
 
-def agrees(case: Any, returned: Returned) -> bool:
+def is_as_stated(case: Any, returned: Returned) -> bool:
     """Whether a call gave what its case says: the value, or an error where it is to be refused."""
     if not case.returns:
         return bool(returned.error_type) and returned.error_type not in _UNWRITTEN
@@ -171,7 +171,7 @@ def same_value(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _told(returned: Returned) -> str:
+def _format_result(returned: Returned) -> str:
     return returned.error or json.dumps(returned.value)[:120]
 
 
@@ -296,7 +296,7 @@ async def write(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[st
     observation, (action,) = state["observation"], state["offered"]
     tool = interface_of(observation.task)
     prompt = turn_prompt(observation, (action,), world=runtime.context.world, seed=state["request_context"].seed)
-    schema = cast("AnswerSchema[Action]", schema_of(action, ToolCode.name, partial(implement, tool), _FORM))
+    schema = cast("AnswerSchema[Action]", schema_of(action, ToolCode.name, partial(write_code, tool), _FORM))
     answer = await runtime.context.model.ask(prompt, schema, state["request_context"])
     earlier = state.get("results", {}).get("attempts", 0)
     return {"draft": Draft(prompt, schema, answer, answer.attempts + earlier)}
@@ -327,18 +327,18 @@ async def run(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str,
     return {"draft": draft.updated(results=results, confinement=confinement().value)}
 
 
-def implement(
+def write_code(
     tool: Mapping[str, Any], rng: random.Random, situation: Situation, schema: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Code, example and tests. Of a tool of somebody else the stand-in knows nothing, and its code says so."""
     found = find_kit(tool["name"])
     if found is None:
-        return _unknown(tool)
+        return _unknown_code(tool)
     kit, thing = found
-    return kit.implementation(tool["name"], thing, rng)
+    return kit.write_implementation(tool["name"], thing, rng)
 
 
-def _unknown(tool: Mapping[str, Any]) -> dict[str, Any]:
+def _unknown_code(tool: Mapping[str, Any]) -> dict[str, Any]:
     names = ", ".join(tool["parameters"]["properties"])
     code = f'def {tool["name"]}({names}):\n    raise NotImplementedError("the built-in generator knows no such tool")\n'
     nothing = {"arguments": "{}", "returns": ""}

@@ -84,7 +84,7 @@ def _of_run(file: Path) -> ToolSet:
         rows = open_run(file).query(_ACCEPTED).rows
     except RunFileError as error:
         raise SourceError(str(error)) from error
-    given = [_given(agent, kind, json.loads(payload)) for agent, kind, payload in rows]
+    given = [_make_given(agent, kind, json.loads(payload)) for agent, kind, payload in rows]
     faults = {number: tool_faults(tool.interface) for number, tool in enumerate(given, start=1)}
     valid = [tool for number, tool in enumerate(given, start=1) if not faults[number]]
     return ToolSet(valid, {number: " ".join(some[:2]) for number, some in faults.items() if some})
@@ -96,7 +96,7 @@ def _of_persona_hub(file: Path) -> ToolSet:
     return ToolSet([GivenTool(row.payload) for row in rows if row.payload is not None], unread)
 
 
-def _given(agent: str, kind: str, payload: Mapping[str, Any]) -> GivenTool:
+def _make_given(agent: str, kind: str, payload: Mapping[str, Any]) -> GivenTool:
     if kind == "tool":
         return GivenTool(payload, agent)
     example = payload["example"]
@@ -160,11 +160,11 @@ class ToolSetTask(Task):
 
     def active(self, society: "SocietyView", rng: "random.Random") -> Sequence[Resident]:
         """As in any task; those for whom there is no tool are not asked."""
-        return super().active(self._askable(society), rng)
+        return super().active(self._askable_people(society), rng)
 
     def ended(self, society: "SocietyView") -> bool:
         """As in any task; those for whom there is no tool do not count."""
-        return super().ended(self._askable(society))
+        return super().ended(self._askable_people(society))
 
     @cached_property
     def _by_person(self) -> Mapping[str, Sequence[GivenTool]]:
@@ -173,7 +173,7 @@ class ToolSetTask(Task):
             found.setdefault(tool.agent, []).append(tool)
         return found
 
-    def _askable(self, society: "SocietyView") -> "SocietyView":
+    def _askable_people(self, society: "SocietyView") -> "SocietyView":
         if not self.settings.tools or self.for_anybody:
             return society
         residents = [one for one in society.residents if self.given(one)]

@@ -96,21 +96,21 @@ async def call_tool(shown: Sequence[GivenTool], call: ToolCall) -> tuple[str, bo
     """What a call gives, as JSON, and whether it is an error: of the call, or of the implementation that refuses it."""
     tool = next((one for one in shown if one.name == call.tool), None)
     if tool is None:
-        return refused(f"There is no tool {call.tool!r}; there are {', '.join(one.name for one in shown)}.")
+        return refuse_call(f"There is no tool {call.tool!r}; there are {', '.join(one.name for one in shown)}.")
     try:
         arguments = json.loads(call.arguments)
     except ValueError as error:
-        return refused(f"The arguments are not JSON: {error}.")
+        return refuse_call(f"The arguments are not JSON: {error}.")
     if wrong := value_fault(arguments, tool.interface["parameters"]):
-        return refused(f"The arguments do not fit: {wrong}.")
+        return refuse_call(f"The arguments do not fit: {wrong}.")
     done = await run_code(tool.code, calls=[FunctionCall(tool.name, arguments)])
     if not done.returned:
-        return refused(done.reason)
+        return refuse_call(done.reason)
     (returned,) = done.returned
-    return refused(returned.error) if returned.error else (json.dumps(returned.value, ensure_ascii=False), False)
+    return refuse_call(returned.error) if returned.error else (json.dumps(returned.value, ensure_ascii=False), False)
 
 
-def refused(reason: str) -> tuple[str, bool]:
+def refuse_call(reason: str) -> tuple[str, bool]:
     """What a call gets that gives nothing."""
     return json.dumps({"error": reason}, ensure_ascii=False), True
 
@@ -128,13 +128,13 @@ def request(
 ) -> Mapping[str, Any]:
     """What the person asks: the questions that the tools' examples answer, or something that takes hands or a phone."""
     if needs:
-        return {"text": _asked(needs, seed, rng)}
+        return {"text": _join_questions(needs, seed, rng)}
     told = {"things": rng.choice(Speaker(rng, situation).me.role.things)}
     told |= {slot: rng.choice(split(read_toml(_PHRASES)[slot])) for slot in ("name", "day")}
-    return {"text": _phrase("beyond", rng, **told)}
+    return {"text": _say_phrase("beyond", rng, **told)}
 
 
-def _phrase(kind: str, rng: random.Random, /, **slots: str) -> str:
+def _say_phrase(kind: str, rng: random.Random, /, **slots: str) -> str:
     return fill_frame(rng.choice(split(read_toml(_PHRASES)[kind])), slots.get) or ""
 
 
@@ -153,7 +153,7 @@ def further_request(
     return {"done": False, "text": rng.choice(_FURTHER if needs else _FURTHER[:2]) + text}
 
 
-def _asked(needs: Sequence[GivenTool], seed: int, rng: random.Random) -> str:
+def _join_questions(needs: Sequence[GivenTool], seed: int, rng: random.Random) -> str:
     first, *others = (question_of(tool, seed)[0] for tool in needs)
     for second in others:
         first = rng.choice(_TOGETHER).format(first=first, second=second)
@@ -165,7 +165,7 @@ def question_of(tool: GivenTool, seed: int) -> tuple[str, str]:
     if (found := find_kit(tool.name)) is None:
         return tool.question, tool.example
     kit, thing = found
-    made = kit.implementation(tool.name, thing, random.Random(f"figures {seed}"))  # noqa: S311 - no secret
+    made = kit.write_implementation(tool.name, thing, random.Random(f"figures {seed}"))  # noqa: S311 - no secret
     return made["question"], made["example"]["arguments"]
 
 
@@ -181,22 +181,22 @@ def next_step(
     """Call the tools, correct a call that was wrong, and say what came out; decline where no tool fits."""
     if not needs:
         purpose = rng.choice(shown).interface["purpose"].partition(". ")[0].rstrip(".")
-        return _said("decline", _phrase("declined", rng, purpose=purpose[:1].lower() + purpose[1:]))
+        return _make_step("decline", _say_phrase("declined", rng, purpose=purpose[:1].lower() + purpose[1:]))
     since = messages[max(place for place, one in enumerate(messages) if one["role"] == "user") + 1 :]
     given = {one["name"]: one["content"] for one in since if one["role"] == "tool" and not _is_error(one["content"])}
     left = [tool for tool in needs if tool.name not in given]
     if not left:
-        return _said("answer", "\n".join(_told(json.loads(given[tool.name]), rng) for tool in needs))
+        return _make_step("answer", "\n".join(_describe_value(json.loads(given[tool.name]), rng) for tool in needs))
     # Drawn by the request alone, so that the second step goes on as the first one began.
     chance = random.Random(f"steps {seed}")  # noqa: S311 - no secret
     at_once = chance.random() < _AT_ONCE
     calls = [{"tool": tool.name, "arguments": question_of(tool, seed)[1]} for tool in (left if at_once else left[:1])]
     if not since and chance.random() < _WRONG:
-        calls[0] = _mistaken(calls[0], left[0], chance)
+        calls[0] = _make_mistake(calls[0], left[0], chance)
     return {"does": "call", "calls": calls, "text": ""}
 
 
-def _mistaken(call: Mapping[str, str], tool: GivenTool, rng: random.Random) -> dict[str, str]:
+def _make_mistake(call: Mapping[str, str], tool: GivenTool, rng: random.Random) -> dict[str, str]:
     """The call with a mistake that assistants make."""
     arguments = json.loads(call["arguments"])
     mistakes = [
@@ -210,7 +210,7 @@ def _mistaken(call: Mapping[str, str], tool: GivenTool, rng: random.Random) -> d
     return {**call, **rng.choice(mistakes)}
 
 
-def _said(does: str, text: str) -> dict[str, Any]:
+def _make_step(does: str, text: str) -> dict[str, Any]:
     return {"does": does, "calls": [], "text": text}
 
 
@@ -219,24 +219,24 @@ def _is_error(content: str) -> bool:
     return isinstance(found, dict) and found.keys() == {"error"}
 
 
-def _told(value: Any, rng: random.Random) -> str:
+def _describe_value(value: Any, rng: random.Random) -> str:
     """Return a value in words."""
     kind = "nothing" if value == [] else "parts" if isinstance(value, list | dict) else "plain"
-    return _phrase(kind, rng, value=_plain(value))
+    return _say_phrase(kind, rng, value=_plain_value(value))
 
 
-def _plain(value: Any) -> str:
+def _plain_value(value: Any) -> str:
     match value:
         case None:
             return "none"
         case bool():
             return "yes" if value else "no"
         case dict():
-            return ", ".join(f"{key.replace('_', ' ')} {_plain(one)}" for key, one in value.items())
+            return ", ".join(f"{key.replace('_', ' ')} {_plain_value(one)}" for key, one in value.items())
         case []:
             return "nothing"
         case list():
-            return ("; " if isinstance(value[0], dict) else ", ").join(map(_plain, value))
+            return ("; " if isinstance(value[0], dict) else ", ").join(map(_plain_value, value))
         case float():
             return f"{value:.10g}"
     return str(value)
@@ -352,12 +352,12 @@ class ToolUseTask(ToolSetTask):
         shown = [first, *rng.sample(others, min(len(others), self.settings.tools_shown - 1))]
         rng.shuffle(shown)
         needs = [
-            self._needs(first if not place else rng.choice((first, rng.choice(shown))), shown, rng)
+            self._needed_tools(first if not place else rng.choice((first, rng.choice(shown))), shown, rng)
             for place in range(rng.randint(1, self.settings.requests))
         ]
         return ToolDialogue(shown, needs)
 
-    def _needs(self, tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random) -> Sequence[GivenTool]:
+    def _needed_tools(self, tool: GivenTool, shown: Sequence[GivenTool], rng: random.Random) -> Sequence[GivenTool]:
         """The tools that a request takes which needs this one."""
         if rng.random() < self.settings.beyond:
             return ()
@@ -370,7 +370,7 @@ class ToolUseTask(ToolSetTask):
         """Ask for what the person would ask of an assistant with these tools."""
         context, seed = state["request_context"], state["request_context"].seed
         talk = self.begin(state["observation"].agent, random.Random(seed))  # noqa: S311 - no secret
-        observation = replace(state["observation"], task=_need(talk, 0))
+        observation = replace(state["observation"], task=_describe_need(talk, 0))
         prompt = turn_prompt(observation, (ToolUse,), world=runtime.context.world, seed=seed)
         schema = cast("AnswerSchema[Action]", schema_of(ToolUse, PROMPT.name, partial(request, talk.needs[0], seed)))
         answer = await runtime.context.model.ask(prompt, schema, context)
@@ -391,7 +391,7 @@ class ToolUseTask(ToolSetTask):
             talk.messages.append({"role": "user", "content": text})
             talk.done.append(await self._see_to(talk, state, runtime))
             is_over = len(talk.done) == len(talk.needs) or talk.done[-1].ended not in ("answer", "decline")
-            text = "" if is_over else await _further(talk, state, runtime)
+            text = "" if is_over else await _ask_further(talk, state, runtime)
         kept = action.model_copy(
             update={
                 "messages": talk.messages,
@@ -429,7 +429,7 @@ class ToolUseTask(ToolSetTask):
                 ended = "calls"
                 break
             given = await asyncio.gather(*(call_tool(talk.shown, call) for call in step.calls[:left]))
-            given += [refused("No more calls may be made for this request.")] * (len(step.calls) - len(given))
+            given += [refuse_call("No more calls may be made for this request.")] * (len(step.calls) - len(given))
             made += len(step.calls)
             wrong += sum(is_wrong for _, is_wrong in given)
             _add_calls(talk, step, [content for content, _ in given])
@@ -437,21 +437,21 @@ class ToolUseTask(ToolSetTask):
         return UserRequest(needs=needs, calls=made, wrong_calls=wrong, ended=ended)
 
 
-def _need(talk: ToolDialogue, place: int) -> str:
+def _describe_need(talk: ToolDialogue, place: int) -> str:
     """What is said to whoever writes a request of what it takes."""
     names = [tool.name for tool in talk.needs[place]]
-    phrase = PROMPT.phrase("need", ("beyond", "one")[len(names)] if len(names) < 2 else "several")
+    phrase = PROMPT.find_phrase("need", ("beyond", "one")[len(names)] if len(names) < 2 else "several")
     told = "\n".join(f"- {tool.name}: {tool.interface['purpose']}" for tool in talk.shown)
     return Template(phrase).substitute(tools=told, needed=", ".join(names))
 
 
-async def _further(talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> str:
+async def _ask_further(talk: ToolDialogue, state: MindState, runtime: "Runtime[MindContext]") -> str:
     """The person's next request; empty where there is none."""
     place, seed = len(talk.done), state["request_context"].seed
     prompt = FURTHER.render(
         persona=fence("persona", state["observation"].persona),
-        conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages if one["content"])),
-        task=fence("task", _need(talk, place)),
+        conversation=fence("conversation", "\n".join(_show_message(one) for one in talk.messages if one["content"])),
+        task=fence("task", _describe_need(talk, place)),
     )
     earlier = [one["content"] for one in talk.messages if one["role"] == "user"]
     said = await ask_line(state, runtime, prompt, partial(further_request, talk.needs[place], seed + place, earlier))
@@ -462,18 +462,18 @@ async def _next_step(talk: ToolDialogue, left: int, state: MindState, runtime: "
     shown, place = talk.shown, len(talk.done)
     prompt = ASSISTANT.render(
         tools=fence("tools", "\n".join(json.dumps(as_openai(tool.interface)["function"]) for tool in shown)),
-        conversation=fence("conversation", "\n".join(_shown(one) for one in talk.messages)),
+        conversation=fence("conversation", "\n".join(_show_message(one) for one in talk.messages)),
         left=str(left),
     )
     seed = state["request_context"].seed + place
     generate = partial(next_step, talk.needs[place], seed, shown, list(talk.messages))
-    schema = replace(schema_of(Step, ASSISTANT.name, generate), native=_native(talk, left))
-    return await runtime.context.model.ask(prompt, schema, state["request_context"].varied(role="solver"))
+    schema = replace(schema_of(Step, ASSISTANT.name, generate), native=_native_tools(talk, left))
+    return await runtime.context.model.ask(prompt, schema, state["request_context"].vary_context(role="solver"))
 
 
-def _native(talk: ToolDialogue, left: int) -> NativeTools:
+def _native_tools(talk: ToolDialogue, left: int) -> NativeTools:
     """The next step for an endpoint that calls tools itself: it declines by a tool, too."""
-    system, about, text = (ASSISTANT.phrase("native", word) for word in ("system", "decline", "text"))
+    system, about, text = (ASSISTANT.find_phrase("native", word) for word in ("system", "decline", "text"))
     told = Template(system).substitute(decline=DECLINE, left=left).strip()
     said = {"type": "string", "description": text}
     form = {"type": "object", "properties": {"text": said}, "required": ["text"], "additionalProperties": False}
@@ -485,7 +485,7 @@ def _native(talk: ToolDialogue, left: int) -> NativeTools:
     )
 
 
-def _shown(message: Mapping[str, Any]) -> str:
+def _show_message(message: Mapping[str, Any]) -> str:
     return json.dumps(message, ensure_ascii=False)
 
 

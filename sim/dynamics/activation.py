@@ -43,7 +43,7 @@ class _Everybody(Activation):
         return residents
 
 
-def _drawn(residents: "Sequence[Resident]", rng: random.Random) -> list[int]:
+def _draw_numbers(residents: "Sequence[Resident]", rng: random.Random) -> list[int]:
     """Draw a 63-bit number for each agent that does not depend on which other agents are there."""
     seed = rng.getrandbits(63)
     return [derive_seed(seed, one.id) for one in residents]
@@ -56,7 +56,7 @@ class _Share(Activation):
     def choose(
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
     ) -> "Sequence[Resident]":
-        drawn = _drawn(residents, rng)
+        drawn = _draw_numbers(residents, rng)
         first = sorted(range(len(drawn)), key=drawn.__getitem__)[: round(self.share * len(residents))]
         return [residents[place] for place in sorted(first)]
 
@@ -69,7 +69,7 @@ class _Poisson(Activation):
         self, residents: "Sequence[Resident]", society: "SocietyView", rng: random.Random
     ) -> "Sequence[Resident]":
         most = -expm1(-self.rate) * (1 << 63)
-        return [one for one, drawn in zip(residents, _drawn(residents, rng), strict=True) if drawn < most]
+        return [one for one, drawn in zip(residents, _draw_numbers(residents, rng), strict=True) if drawn < most]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ class _ByGroup(Activation):
         for resident in residents:
             members[resident.group if resident.group in self.groups else None].append(resident)
         if society.world.step == 1:
-            self._check({resident.group for resident in residents})
+            self._check_groups({resident.group for resident in residents})
         rules: dict[str | None, Activation] = {name: self.groups.get(name or "", self.others) for name in members}
         chosen = {one.id for name, some in members.items() for one in rules[name].choose(some, society, rng)}
         return [resident for resident in residents if resident.id in chosen]
 
-    def _check(self, there: set[str | None]) -> None:
+    def _check_groups(self, there: set[str | None]) -> None:
         for name in self.groups:
             if name not in there:
                 known = ", ".join(sorted(one for one in there if one is not None))
@@ -165,10 +165,10 @@ class EventTime:
         known = dict(log.query(_NEXT_TIMES))
         for one in society.residents:
             if known.get(one.id) is not None:
-                self._add(one.id, known[one.id])
+                self._add_event(one.id, known[one.id])
         if not known:
             society.world.time = 0.0
-            log.commit(self.schedule((one, 0.0) for one in society.residents)).result()
+            log.commit(self.schedule_turns((one, 0.0) for one in society.residents)).result()
 
     @property
     def is_over(self) -> bool:
@@ -207,9 +207,9 @@ class EventTime:
     def end(self, newcomers: "Sequence[Resident]") -> list[TurnTimeRow]:
         """Schedule the next turns of agents that had one and the first turns of new agents. Returns a row for each."""
         times = dict(self._due) | {one.id: self._society.world.time or 0.0 for one in newcomers}
-        return self.schedule((one, times[one.id]) for one in self._society.residents if one.id in times)
+        return self.schedule_turns((one, times[one.id]) for one in self._society.residents if one.id in times)
 
-    def schedule(self, had: "Iterable[tuple[Resident, float]]") -> list[TurnTimeRow]:
+    def schedule_turns(self, had: "Iterable[tuple[Resident, float]]") -> list[TurnTimeRow]:
         """Schedule the next turns of agents that had one at these times. Returns a row for each."""
         seed, step, scenario = self._society.seed, self._society.world.step, self._scenario
         rows = []
@@ -221,10 +221,10 @@ class EventTime:
                     raise ValueError(f"it must give a time from 0, and gave {after!r}")
             following = time + after if time + after < inf else None
             if following is not None:
-                self._add(resident.id, following)
+                self._add_event(resident.id, following)
             rows.append(TurnTimeRow(step, resident.id, time, following))
         return rows
 
-    def _add(self, agent: str, time: float) -> None:
+    def _add_event(self, agent: str, time: float) -> None:
         # Mesa calls the function of an event; ours are taken out of its list when they fall due.
-        self._events.add_event(Event(time, self._add, function_args=[agent]))
+        self._events.add_event(Event(time, self._add_event, function_args=[agent]))

@@ -42,7 +42,7 @@ class Archetypes:
         #: Each agent's cluster, once it is known.
         self._clusters: dict[str, str] = {}
 
-    async def decisions(
+    async def decide_turns(
         self,
         state: SocietyState,
         turns: Sequence[Turn],
@@ -53,7 +53,7 @@ class Archetypes:
 
         Raises `SetupError` if the agents have no such column, and `HookError` if `vary` fails.
         """
-        await self._prepare(state, recall)
+        await self._make_clusters(state, recall)
         alike: dict[tuple[str, tuple[type[Action], ...]], list[int]] = {}
         for place, turn in enumerate(turns):
             cluster = self._clusters[turn.observation.agent]
@@ -68,11 +68,11 @@ class Archetypes:
         return [
             replace(made[place], archetype=turn.observation.agent)
             if first[place] == place
-            else _copied(state, turn, made[first[place]], turns[first[place]].observation.agent)
+            else _copy_decision(state, turn, made[first[place]], turns[first[place]].observation.agent)
             for place, turn in enumerate(turns)
         ]
 
-    async def _prepare(self, state: SocietyState, recall: EmbeddingRecall | None) -> None:
+    async def _make_clusters(self, state: SocietyState, recall: EmbeddingRecall | None) -> None:
         if self._clusters.keys() == state.residents.keys():
             return
         # All who are or were there make the clusters, so that a resumed run finds the same.
@@ -81,11 +81,13 @@ class Archetypes:
             texts = [resident.persona.text for resident in residents]
             seed = derive_seed(state.seed, "embedding", 0) >> 32
             vectors = await recall.embed(texts, seed=seed) if recall is not None else {}
-            found = _nearest(_matrix(texts, vectors), int(self._by), state.seed)
+            found = _cluster_rows(_make_matrix(texts, vectors), int(self._by), state.seed)
             self._clusters = {one.id: str(cluster) for one, cluster in zip(residents, found, strict=True)}
         else:
             # Nothing says that those are alike whose value is not known: each is asked.
-            self._clusters = {one.id: _value(one, self._by, state.scenario) or f"\x1f{one.id}" for one in residents}
+            self._clusters = {
+                one.id: _cluster_value(one, self._by, state.scenario) or f"\x1f{one.id}" for one in residents
+            }
             if self._by != GROUP and not any(one.profile for one in residents):
                 raise _no_profiles(self._by)
 
@@ -120,7 +122,7 @@ def _no_profiles(by: str) -> SetupError:
     )
 
 
-def _value(resident: Resident, column: str, scenario: Scenario) -> str:
+def _cluster_value(resident: Resident, column: str, scenario: Scenario) -> str:
     """Return the value that decides an agent's cluster, or "" if it is not known."""
     if column == GROUP:
         with hook(scenario, "group"):
@@ -137,7 +139,7 @@ def _value(resident: Resident, column: str, scenario: Scenario) -> str:
     return "" if value is None else str(value)
 
 
-def _copied(state: SocietyState, turn: Turn, made: Decision, whose: str) -> Decision:
+def _copy_decision(state: SocietyState, turn: Turn, made: Decision, whose: str) -> Decision:
     """Return an agent's copy of its representative's decision, varied, and addressed to an agent it sees."""
     agent = turn.observation.agent
     if made.action is None:
@@ -164,7 +166,7 @@ def _copied(state: SocietyState, turn: Turn, made: Decision, whose: str) -> Deci
     return replace(copied, notes=(), missed=(), deliberations=(), shown=None)
 
 
-def _matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
+def _make_matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
     """Return unit vectors: those of the embedding model if every text has one, else vectors of the words."""
     if all(text in vectors for text in texts):
         rows = np.array([vectors[text] for text in texts], dtype=np.float32)
@@ -177,7 +179,7 @@ def _matrix(texts: Sequence[str], vectors: Mapping[str, np.ndarray]) -> Matrix:
     return (rows / lengths).astype(np.float32)
 
 
-def _nearest(rows: Matrix, count: int, seed: int) -> list[int]:
+def _cluster_rows(rows: Matrix, count: int, seed: int) -> list[int]:
     """Return the cluster of each row, by k-means whose centres are initialised far apart (k-means++).
 
     Of unit vectors, those that are near are those of a high cosine.

@@ -84,7 +84,7 @@ class TieChanges:
         there = (tie for tie in self._state.graph.neighbours(source) if tie.id == target and tie.outgoing)
         before = next((tie.weight for tie in there if (tie.kind, tie.label) == (kind, label)), 0.0)
         change = "strengthened" if before else "added"
-        self._set(source, target, kind, label, change, before + weight, emission, resolved)
+        self._set_weight(source, target, kind, label, change, before + weight, emission, resolved)
         return before, before + weight
 
     def remove(
@@ -100,11 +100,11 @@ class TieChanges:
         removed = []
         for tie in [t for t in self._state.graph.neighbours(one) if t.id == other and kind in (None, t.kind)]:
             ends = (one, other) if tie.outgoing else (other, one)
-            row = self._set(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved)
+            row = self._set_weight(*ends, tie.kind, tie.label, "removed", 0.0, emission, resolved)
             removed.append((row, tie.weight))
         return removed
 
-    def _set(
+    def _set_weight(
         self,
         source: str,
         target: str,
@@ -196,7 +196,7 @@ class PeopleChanges:
         for other in dict.fromkeys(tie.id for tie in self._state.graph.neighbours(agent)):
             self._ties.remove(agent, other, emission=emission, resolved=resolved)
         self._state.leave(agent)
-        self._note(agent, "departed", cause, intervention=intervention, emission=emission)
+        self._note_change(agent, "departed", cause, intervention=intervention, emission=emission)
 
     def depart_declared(self) -> None:
         """Let the agents leave that the scenario names."""
@@ -219,29 +219,29 @@ class PeopleChanges:
                 if not isinstance(one, Arrival):
                     raise TypeError(f"it must give arrivals, as Arrival(of=resident), and gave {one!r:.80}")
                 self._wanted.append((one, None))
-            parents = [None if one.of is None else self._present(one.of) for one, _ in self._wanted]
+            parents = [None if one.of is None else self._find_present(one.of) for one, _ in self._wanted]
         asked = [
-            self._request(place, of.persona, one.kind)
+            self._make_request(place, of.persona, one.kind)
             for place, ((one, _), of) in enumerate(zip(self._wanted, parents, strict=True))
             if one.persona is None and of is not None
         ]
-        answers = iter(await self._asked(asked, engine, executor) if asked else ())
+        answers = iter(await self._ask_relatives(asked, engine, executor) if asked else ())
         if self._wanted and self._state.known_people is None:
             self._state.known_people = KnownPeople([one.persona for one in self._state.residents.values()], engine.log)
         for (arrival, intervention), resident in zip(self._wanted, parents, strict=True):
             of, given = resident and resident.id, arrival.persona
             if given is not None:
                 persona = given if isinstance(given, Persona) else Persona(given)
-                self._admit(intervention, persona, of, arrival.kind, arrival.label)
+                self._admit_person(intervention, persona, of, arrival.kind, arrival.label)
             elif (answer := next(answers)).value is not None:
                 (relative,) = answer.value
-                self._admit(intervention, relative.persona, of, relative.relation.kind, relative.relation.label)
+                self._admit_person(intervention, relative.persona, of, relative.relation.kind, relative.relation.label)
             else:
                 lost = FailureRow.of(answer, "step", self._step, str(of), "persona_to_persona")
                 self._rows.of(FailureRow).append(lost)
         self._wanted = []
 
-    async def _asked(
+    async def _ask_relatives(
         self, asked: list[ArrivalRequest], engine: Engine, executor: Executor | None
     ) -> list[Answer[tuple[Relative, ...]]]:
         await engine.declare("step", Unit.STEP)
@@ -250,11 +250,11 @@ class PeopleChanges:
         engine.progress.began(f"Arrivals of step {self._step}", len(asked))
         return await worked(ask_for_relative, asked, executor, engine)
 
-    def _request(self, place: int, of: Persona, kind: RelationKind | None) -> ArrivalRequest:
+    def _make_request(self, place: int, of: Persona, kind: RelationKind | None) -> ArrivalRequest:
         drawn = derive_seed(self._state.seed, "arrival", self._step, place) >> 32
         return ArrivalRequest(of, kind, RequestContext("step", self._step, of.id, drawn))
 
-    def _admit(
+    def _admit_person(
         self, intervention: str | None, persona: Persona, of: str | None, kind: RelationKind | None, label: str
     ) -> None:
         state, cause = self._state, "scenario" if intervention is None else "intervention"
@@ -262,10 +262,12 @@ class PeopleChanges:
         assert known is not None  # noqa: S101 - made before anybody is taken in
         judged = judge_persona(persona, state.judges)
         persona = judged.persona
-        alike = known.resembled(persona) if judged.is_let_in else None
+        alike = known.find_resembled(persona) if judged.is_let_in else None
         if alike is not None or not judged.is_let_in:
             text = None if judged.is_erased else persona.text
-            self._note(persona.id, "refused", cause, parent=of, resembles=alike, text=text, intervention=intervention)
+            self._note_change(
+                persona.id, "refused", cause, parent=of, resembles=alike, text=text, intervention=intervention
+            )
             return
         resident = settle_one(state, persona)
         if state.scenario.agent_state_type is not None:
@@ -279,17 +281,17 @@ class PeopleChanges:
         counted = (resident.group, resident.weight, resident.arrived)
         agent = rows.AgentRow(persona.id, len(state.residents), *counted, name=resident.name or None)
         self._rows.of(rows.AgentRow).append(agent)
-        self._note(persona.id, "arrived", cause, parent=of, intervention=intervention)
+        self._note_change(persona.id, "arrived", cause, parent=of, intervention=intervention)
         if of is not None and kind is not None:
             self._ties.add(of, persona.id, kind, label, 1.0)
         self.newcomers.append(resident)
 
-    def _present(self, one: Resident | str) -> Resident:
+    def _find_present(self, one: Resident | str) -> Resident:
         resident = self._state.residents.get(one if isinstance(one, str) else one.id)
         if resident is None or resident.departed:
             raise ValueError(f"somebody is to come to {one!r}, who does not live there; take `resident.id`")
         return resident
 
-    def _note(self, agent: str, change: str, cause: str, **told: Any) -> None:
+    def _note_change(self, agent: str, change: str, cause: str, **told: Any) -> None:
         changes = self._rows.of(AgentChangeRow)
         changes.append(AgentChangeRow(self._step, len(changes) + 1, agent, change, cause, **told))

@@ -15,7 +15,7 @@ from itertools import islice
 from math import isnan
 from typing import TYPE_CHECKING, Literal
 
-from ...agents.observation import Disclosure, ShownPost, disclosed
+from ...agents.observation import Disclosure, ShownPost, disclose_to
 from ...core.errors import SetupError, hook
 from ..runfile.rows import ExposureRow, PostRow
 from ..seeds import derive_seed
@@ -117,7 +117,7 @@ class PostBoard:
         longest = max(one.steps for one in self._channels.values())
         recent = log.rows(PostRow, "WHERE step > $step ORDER BY post", {"step": society.world.step - longest})
         for row in recent:
-            self._add(row)
+            self._add_post(row)
         known = {"posts": list(self._posts)}
         for exposure in log.rows(ExposureRow, "WHERE post IN (SELECT unnest($posts))", known):
             self._seen[exposure.agent].add(exposure.post)
@@ -156,13 +156,17 @@ class PostBoard:
     def shown_to(self, resident: "Resident", levels: Mapping[str, Disclosure]) -> tuple[ShownPost, ...]:
         """Return the posts the agent sees in this step, by channel and in ranking order."""
         chosen = [
-            one for channel in self._channels.values() for one in islice(self._for(resident, channel), channel.shown)
+            one
+            for channel in self._channels.values()
+            for one in islice(self._iter_visible(resident, channel), channel.shown)
         ]
         if not chosen:
             return ()
         ties = {tie.id: tie.described for tie in reversed(self._society.graph.neighbours(resident.id))}
         return tuple(
-            ShownPost(f"p{place}", one.channel, one.agent, self._author(one.agent, ties, levels), one.text, one.post)
+            ShownPost(
+                f"p{place}", one.channel, one.agent, self._name_author(one.agent, ties, levels), one.text, one.post
+            )
             for place, one in enumerate(chosen, start=1)
         )
 
@@ -171,7 +175,7 @@ class PostBoard:
         channel = self._channels[row.channel]
         if channel.members is not None and row.agent not in self._members[row.channel]:
             raise ValueError(f"only members post in {row.channel!r}, and {row.agent!r} is none")
-        self._add(row)
+        self._add_post(row)
 
     def next_post(self, channel: str) -> int:
         """Return the number of the next post. Raises `ValueError` if the scenario has no such channel."""
@@ -180,14 +184,14 @@ class PostBoard:
         self._last += 1
         return self._last
 
-    def expose(self, agent: str, shown: Iterable[ShownPost]) -> Iterator[ExposureRow]:
+    def record_exposures(self, agent: str, shown: Iterable[ShownPost]) -> Iterator[ExposureRow]:
         """Record what an agent was shown in its turn, and yield a row for each post."""
         step = self._society.world.step
         for place, one in enumerate(shown, start=1):
             self._seen[agent].add(one.post)
             yield ExposureRow(step, agent, one.post, one.channel, place)
 
-    def _add(self, row: PostRow) -> None:
+    def _add_post(self, row: PostRow) -> None:
         # Its author's draw, so that posts of others leave it where it is.
         written = self._written[row.step, row.agent] = self._written[row.step, row.agent] + 1
         drawn = derive_seed(self._society.seed, "post", row.step, f"{row.agent} {written}")
@@ -195,25 +199,25 @@ class PostBoard:
         if row.reply_to in self._posts:
             self._posts[row.reply_to].replies += 1
 
-    def _for(self, resident: "Resident", channel: Channel) -> Iterator[Post]:
+    def _iter_visible(self, resident: "Resident", channel: Channel) -> Iterator[Post]:
         """Yield the posts the agent can see, in ranking order."""
         seen, world = self._seen.get(resident.id, frozenset[int]()), self._society.world
         if channel.members is not None and resident.id not in self._members[channel.name]:
             return
         is_blocking = bool(world.blocked or world.blocked_ties)
-        for one in self._ranked(resident, channel):
+        for one in self._rank_posts(resident, channel):
             is_own = one.agent == resident.id
             if not is_own and one.post not in seen and not (is_blocking and world.is_blocked(resident.id, one.agent)):
                 yield one
 
-    def _ranked(self, resident: "Resident", channel: Channel) -> Iterable[Post]:
+    def _rank_posts(self, resident: "Resident", channel: Channel) -> Iterable[Post]:
         posts = self._ordered[channel.name]
         if channel.ranking == "neighbours":
             tied = self._ties_of(resident)
             return sorted((one for agent in tied for one in self._by_author[channel.name][agent]), key=_newest_first)
         if channel.ranking == "ties":
             return self._by_ties(resident, posts, channel.name)
-        return self._scored(resident, posts, channel) if callable(channel.ranking) else posts
+        return self._score_posts(resident, posts, channel) if callable(channel.ranking) else posts
 
     def _by_ties(self, resident: "Resident", posts: Sequence[Post], channel: str) -> Iterator[Post]:
         tied = self._ties_of(resident)
@@ -230,7 +234,7 @@ class PostBoard:
                 tied[tie.id] += tie.weight
         return tied
 
-    def _scored(self, resident: "Resident", posts: Sequence[Post], channel: Channel) -> list[Post]:
+    def _score_posts(self, resident: "Resident", posts: Sequence[Post], channel: Channel) -> list[Post]:
         ranking = channel.ranking
         with hook(self._owner, f"channels: {channel.name}"):
             scores = {one.post: float(ranking(one, resident, self._society)) for one in posts}  # type: ignore[operator]
@@ -238,8 +242,8 @@ class PostBoard:
                 raise ValueError("the ranking must give numbers, and gave nan")
         return sorted(posts, key=lambda one: (-scores[one.post], *_newest_first(one)))
 
-    def _author(self, agent: str, ties: Mapping[str, str], levels: Mapping[str, Disclosure]) -> str:
-        return ties.get(agent) or disclosed(self._society.resident(agent).persona.text, "other", levels) or "somebody"
+    def _name_author(self, agent: str, ties: Mapping[str, str], levels: Mapping[str, Disclosure]) -> str:
+        return ties.get(agent) or disclose_to(self._society.resident(agent).persona.text, "other", levels) or "somebody"
 
 
 def _newest_first(post: Post) -> tuple[int, int]:

@@ -187,11 +187,11 @@ class Levers:
 
     def set_state(self, resident: "Resident | str", **fields: Any) -> None:
         """Set fields of an agent's state. They must belong to the type the scenario declares."""
-        _set(self._resident(resident).state, fields, "agent_state_type")
+        _set_fields(self._find_resident(resident).state, fields, "agent_state_type")
 
     def set_world(self, **fields: Any) -> None:
         """Set fields of the world's state. They must belong to the type the scenario declares."""
-        _set(self.world.state, fields, "world_state_type")
+        _set_fields(self.world.state, fields, "world_state_type")
 
     def tie(
         self,
@@ -207,26 +207,26 @@ class Levers:
         An existing tie of this kind and label becomes stronger by `weight`. Raises `ValueError` for an invalid kind,
         label or weight, and for a tie of an agent with itself.
         """
-        self._changes.tie(*self._pair(source, target), kind, label, weight)
+        self._changes.tie(*self._find_pair(source, target), kind, label, weight)
 
     def untie(self, one: "Resident | str", other: "Resident | str", kind: RelationKind | None = None) -> None:
         """Remove the ties between two agents, of one kind or all, from this step on."""
-        self._changes.untie(*self._pair(one, other), None if kind is None else RelationKind(kind))
+        self._changes.untie(*self._find_pair(one, other), None if kind is None else RelationKind(kind))
 
     def block(self, agent: "Resident | str", other: "Resident | str | None" = None) -> None:
         """Block an agent, or contact between two, until it is unblocked.
 
         A blocked agent takes no turn, and is neither seen nor heard. Of two, neither sees or hears the other.
         """
-        self.world.block(*self._blocked(agent, other))
+        self.world.block(*self._find_blocked(agent, other))
 
     def unblock(self, agent: "Resident | str", other: "Resident | str | None" = None) -> None:
         """Undo `block`. Lines held back are heard now."""
-        self.world.unblock(*self._blocked(agent, other))
+        self.world.unblock(*self._find_blocked(agent, other))
 
     def depart(self, agent: "Resident | str") -> None:
         """Let an agent leave at once, before the turns of this step."""
-        self._changes.depart(self._resident(agent).id)
+        self._changes.depart(self._find_resident(agent).id)
 
     def arrive(self, arrival: Arrival) -> None:
         """Add an arrival before the turns of this step. `agent_changes` records who it was."""
@@ -234,10 +234,10 @@ class Levers:
             raise TypeError("nobody comes to an independent scenario; leave out `independent = True`")
         self._changes.arrive(arrival)
 
-    def _blocked(self, agent: "Resident | str", other: "Resident | str | None") -> tuple[str, ...]:
-        return (self._resident(agent).id,) if other is None else self._pair(agent, other)
+    def _find_blocked(self, agent: "Resident | str", other: "Resident | str | None") -> tuple[str, ...]:
+        return (self._find_resident(agent).id,) if other is None else self._find_pair(agent, other)
 
-    def _resident(self, one: "Resident | str") -> "Resident":
+    def _find_resident(self, one: "Resident | str") -> "Resident":
         agent = one if isinstance(one, str) else one.id
         resident: Resident | None
         try:
@@ -250,14 +250,14 @@ class Levers:
             raise TypeError("an independent scenario changes the world alone; leave out `independent = True`")
         return resident
 
-    def _pair(self, one: "Resident | str", other: "Resident | str") -> tuple[str, str]:
-        pair = self._resident(one).id, self._resident(other).id
+    def _find_pair(self, one: "Resident | str", other: "Resident | str") -> tuple[str, str]:
+        pair = self._find_resident(one).id, self._find_resident(other).id
         if pair[0] == pair[1]:
             raise ValueError(f"a tie is between two agents, and {pair[0]!r} was given twice")
         return pair
 
 
-def _set(state: Any, fields: Mapping[str, Any], declared: str) -> None:
+def _set_fields(state: Any, fields: Mapping[str, Any], declared: str) -> None:
     if state is None:
         raise TypeError(f"the scenario declares no such state; set its `{declared}`")
     for name, value in fields.items():

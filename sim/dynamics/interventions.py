@@ -82,7 +82,7 @@ def intervene(
         with hook(state.scenario, f"interventions: {one.name}"):
             if is_reached(one.line) and _is_due(one, state, view):
                 log.intervention = one.name
-                _make(one, state, view, log)
+                _make_intervention(one, state, view, log)
                 made.append(InterventionRow(state.world.step, one.name, one.news))
     return made
 
@@ -95,7 +95,7 @@ def resolve(state: SocietyState, view: SocietyView, log: EffectLog, decisions: S
     log.intervention, log.is_begun = RESOLVE, True
     levers = Levers(view, view.residents, log, rng_for(state.seed, RESOLVE, state.world.step))
     with hook(scenario, RESOLVE):
-        _record(state, view, log, lambda: scenario.resolve(view, decisions, levers))
+        _record_change(state, view, log, lambda: scenario.resolve(view, decisions, levers))
 
 
 def _is_due(one: Intervention, state: SocietyState, view: SocietyView) -> bool:
@@ -108,7 +108,7 @@ def _is_due(one: Intervention, state: SocietyState, view: SocietyView) -> bool:
     return True
 
 
-def _make(one: Intervention, state: SocietyState, view: SocietyView, log: EffectLog) -> None:
+def _make_intervention(one: Intervention, state: SocietyState, view: SocietyView, log: EffectLog) -> None:
     residents = view.residents if one.to is None else residents_meant(one.to, state, view)
     if one.to is not None:
         for resident in residents:
@@ -117,21 +117,21 @@ def _make(one: Intervention, state: SocietyState, view: SocietyView, log: Effect
         state.world.announce(one.news, to=None if one.to is None else [resident.id for resident in residents])
     if one.effect is not None:
         rng = rng_for(state.seed, "intervention", state.world.step, one.name)
-        _record(state, view, log, partial(one.effect, Levers(view, residents, log, rng)))
+        _record_change(state, view, log, partial(one.effect, Levers(view, residents, log, rng)))
 
 
-def _record(state: SocietyState, view: SocietyView, log: EffectLog, change: Callable[[], object]) -> None:
+def _record_change(state: SocietyState, view: SocietyView, log: EffectLog, change: Callable[[], object]) -> None:
     """Call `change`, and add a row for each difference it made to the world, to blocks and to states."""
-    world, states, blocks = _flat(state.world), _states(view), _blocks(state.world)
+    world, states, blocks = _flatten_world(state.world), _list_states(view), _list_blocks(state.world)
     change()
-    after_blocks = _blocks(state.world)
+    after_blocks = _list_blocks(state.world)
     for agent, other in {**blocks, **after_blocks}:
         if (is_on := (agent, other) in after_blocks) != ((agent, other) in blocks):
             if strange := [end for end in (agent, other) if end is not None and end not in state.residents]:
                 raise ValueError(f"it blocks {strange[0]!r}, and no agent has that id; take `resident.id`")
             log.add("block", agent, other, None, not is_on, is_on)
-    log.add_difference("world", None, world, _flat(state.world))
-    for agent, after in _states(view).items():
+    log.add_difference("world", None, world, _flatten_world(state.world))
+    for agent, after in _list_states(view).items():
         if after != states[agent]:
             log.add_difference("state", agent, states[agent], after)
 
@@ -159,7 +159,7 @@ def residents_meant(to: Targets, state: SocietyState, view: SocietyView) -> Sequ
     return [resident for resident in view.residents if resident.id in meant]
 
 
-def _flat(world: World) -> dict[str, Any]:
+def _flatten_world(world: World) -> dict[str, Any]:
     """Return, by name, what an effect can change of the world.
 
     Blocks are left out, since they have rows of their own.
@@ -171,7 +171,7 @@ def _flat(world: World) -> dict[str, Any]:
     return written
 
 
-def _blocks(world: World) -> dict[tuple[str, str | None], None]:
+def _list_blocks(world: World) -> dict[tuple[str, str | None], None]:
     """Return the blocked agents, and each blocked tie once with both of its ends."""
     blocks: dict[tuple[str, str | None], None] = {(agent, None): None for agent in world.blocked}
     for one, others in world.blocked_ties.items():
@@ -179,6 +179,6 @@ def _blocks(world: World) -> dict[tuple[str, str | None], None]:
     return blocks
 
 
-def _states(view: SocietyView) -> dict[str, dict[str, Any]]:
+def _list_states(view: SocietyView) -> dict[str, dict[str, Any]]:
     """Return the states of all agents. Empty if the scenario declares no state type."""
     return {one.id: one.state.model_dump(mode="json") for one in view.residents if one.state is not None}

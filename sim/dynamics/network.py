@@ -67,7 +67,7 @@ async def draw_network(engine: Engine, state: SocietyState, network: str, recall
     if Chunks(engine, NetworkPhase.name, 1, None).is_closed:
         ties = engine.log.rows(TieRow, "ORDER BY ordinal")
     else:
-        ties = list(state.known_ties) or await _drawn(engine.log, state, parse_network(network), recall)
+        ties = list(state.known_ties) or await _draw_ties(engine.log, state, parse_network(network), recall)
         await run_phase(engine, NetworkPhase(ties))
     people = {persona.id: persona for persona in state.graph.personas}
     kinds = {kind.value: kind for kind in RelationKind}
@@ -120,10 +120,12 @@ def _check_network(config: RunConfig, source: GrowthSource) -> None:
     if hub is not None and is_known and ties is not None:
         imports = hub.details.get("imports")
         columns = () if imports is None else (imports[name].to_pylist() for name in ("persona", "attributes"))
-        placed_ties(ties, _names([p.id for p in hub.personas], zip(*columns, strict=True)))
+        placed_ties(ties, _list_names([p.id for p in hub.personas], zip(*columns, strict=True)))
 
 
-async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: EmbeddingRecall | None) -> list[TieRow]:
+async def _draw_ties(
+    log: RunLog, state: SocietyState, spec: NetworkSpec, recall: EmbeddingRecall | None
+) -> list[TieRow]:
     from ...personas.network import drawing  # which loads scipy
 
     ids = [persona.id for persona in state.graph.personas]
@@ -139,11 +141,11 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
             languages = [persona.language for persona in state.graph.personas]
             pairs = drawing.draw_woven(spec, _grown_pairs(state.graph, ids), languages, rng)
         case "stochastic-block":
-            pairs = drawing.draw_blocks(_blocks(log, state, spec, ids), spec, numbers)
+            pairs = drawing.draw_blocks(_find_blocks(log, state, spec, ids), spec, numbers)
         case "homophily" if spec.needs_vectors:
-            pairs = drawing.draw_near(spec, drawing.unit(await _vectors(state, recall)), numbers)
+            pairs = drawing.draw_near(spec, drawing.unit(await _fetch_vectors(state, recall)), numbers)
         case "homophily":
-            values = _values(log, spec.column, ids)
+            values = _read_values(log, spec.column, ids)
             if spec.probability and max(Counter(value for value in values if value is not None).values()) < 2:
                 raise SetupError(
                     f"{parameter('network')} is {str(spec)!r}, and no two people have the same value of "
@@ -152,10 +154,12 @@ async def _drawn(log: RunLog, state: SocietyState, spec: NetworkSpec, recall: Em
             pairs = drawing.draw_alike(spec, values, numbers)
         case _:
             pairs = drawing.draw_regular(spec, len(ids), rng)
-    return _rows(state.graph, ids, pairs, is_woven=spec.kind == "woven")
+    return _make_rows(state.graph, ids, pairs, is_woven=spec.kind == "woven")
 
 
-def _rows(graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]], *, is_woven: bool) -> list[TieRow]:
+def _make_rows(
+    graph: PersonaGraph, ids: Sequence[str], pairs: Iterable[tuple[int, int]], *, is_woven: bool
+) -> list[TieRow]:
     """Return the ties of these pairs, in the order of personas.
 
     Two personas that growth related keep the relation found there. Others are acquaintances; in a woven network, kin
@@ -189,9 +193,9 @@ def _grown_pairs(graph: PersonaGraph, ids: Sequence[str]) -> list[tuple[int, int
     return [(places[r.source], places[r.target]) for r in graph.relations]
 
 
-def _blocks(log: RunLog, state: SocietyState, spec: NetworkSpec, ids: Sequence[str]) -> list[str]:
+def _find_blocks(log: RunLog, state: SocietyState, spec: NetworkSpec, ids: Sequence[str]) -> list[str]:
     if spec.column:
-        return ["unknown" if value is None else value for value in _values(log, spec.column, ids)]
+        return ["unknown" if value is None else value for value in _read_values(log, spec.column, ids)]
     groups = [state.residents[persona].group for persona in ids]
     if not any(groups):
         raise SetupError(
@@ -201,7 +205,7 @@ def _blocks(log: RunLog, state: SocietyState, spec: NetworkSpec, ids: Sequence[s
     return ["none" if group is None else group for group in groups]
 
 
-def _values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:
+def _read_values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:
     """Return each persona's value in a column of profiles or imported tables, as text."""
     from ...personas.selection.candidates import PeopleColumns, joins_for
 
@@ -218,7 +222,7 @@ def _values(log: RunLog, column: str, ids: Sequence[str]) -> list[str | None]:
     return values
 
 
-async def _vectors(state: SocietyState, recall: EmbeddingRecall | None) -> Matrix:
+async def _fetch_vectors(state: SocietyState, recall: EmbeddingRecall | None) -> Matrix:
     if recall is None:
         raise RunError("People are to be alike by vectors, and no embedding model is there.")
     people = state.graph.personas
@@ -236,14 +240,14 @@ def _from_file(log: RunLog, spec: NetworkSpec, ids: Sequence[str]) -> list[TieRo
 
     has_imports = log.query("SELECT 1 FROM duckdb_tables() WHERE table_name = 'imports'")
     imported = log.query(_IMPORTED) if has_imports else []
-    placed = placed_ties(read_ties_file(spec.file), _names(ids, imported)) if spec.file else []
+    placed = placed_ties(read_ties_file(spec.file), _list_names(ids, imported)) if spec.file else []
     return [
         TieRow(number, tie.source, tie.target, tie.kind, tie.label, weight)
         for number, (tie, weight) in enumerate(placed, start=1)
     ]
 
 
-def _names(ids: Sequence[str], imported: Iterable[tuple[str, str]]) -> dict[str, dict[str, str]]:
+def _list_names(ids: Sequence[str], imported: Iterable[tuple[str, str]]) -> dict[str, dict[str, str]]:
     """Return the ways in which a file may name personas, each with the ids by name.
 
     A name that several personas share is left out.
@@ -291,13 +295,13 @@ def network_measures(society: "SocietyView", *names: str) -> dict[str, dict[str,
                 f"There is no measure {name!r}{nearest(name, _MEASURES)}; there are {', '.join(_MEASURES)}."
             )
     agents = [one.id for one in society.residents]
-    graph = _network(society, agents)
+    graph = _make_graph(society, agents)
     seed = derive_seed(society.seed, "community", society.world.step) >> 32
     measured = {name: _measure(graph, name, seed) for name in names}
     return {name: {agents[node]: float(value) for node, value in found.items()} for name, found in measured.items()}
 
 
-def _network(society: "SocietyView", agents: Sequence[str]) -> nx.Graph:
+def _make_graph(society: "SocietyView", agents: Sequence[str]) -> nx.Graph:
     # Nodes are numbers: sets of texts would be in another order in each process.
     number = {agent: place for place, agent in enumerate(agents)}
     graph = nx.empty_graph(len(agents))

@@ -74,7 +74,7 @@ class Scale:
             people += newest
         return round(people)
 
-    def smaller(self, people: int) -> "Scale":
+    def make_smaller(self, people: int) -> "Scale":
         """Return a society of about `people` personas with the same proportions, or this one if it is no larger.
 
         Of a hub those are drawn who know each other.
@@ -186,7 +186,7 @@ def dry_run(
     """
     with tempfile.TemporaryDirectory(prefix="populace-estimate-") as folder:
         path, stopped = Path(folder) / "dry-run.duckdb", ""
-        network = parse_network(scale.network).like(scale.people, scale.of or scale.people)
+        network = parse_network(scale.network).scale_to(scale.people, scale.of or scale.people)
         society = Society(
             type(scenario)(scenario.settings),
             growth=scale.growth,

@@ -126,10 +126,10 @@ class Estimator(ABC):
     def estimate(self) -> JobEstimate:
         """Estimate the job. Raises `RunError` if the sample brings no answer."""
         counted = self.count()
-        computed = [self._compute(name, counted) for name in counted.purposes]
-        size = self._size(computed)
+        computed = [self._compute_purpose(name, counted) for name in counted.purposes]
+        size = self._sample_size(computed)
         reference = self.do_part(size, count_bytes_with(self.models)) if size else counted
-        sample = self._ask(size, computed, reference) if size else None
+        sample = self._ask_sample(size, computed, reference) if size else None
         known, parts = {one.name: one for one in computed}, dict[str, Part]()
         if sample is not None:
             for name in dict.fromkeys((*counted.purposes, *sample.purposes)):
@@ -154,10 +154,10 @@ class Estimator(ABC):
             models=self.models,
             dry_run=(counted.people, counted.steps),
             sample=sample,
-            notes=tuple(self._describe(counted, sample, total, unreached)),
+            notes=tuple(self._describe_estimate(counted, sample, total, unreached)),
         )
 
-    def _compute(self, name: str, counted: DryRun) -> Purpose:
+    def _compute_purpose(self, name: str, counted: DryRun) -> Purpose:
         """Return what is known without a sample: from empty answers to full ones, each request asked once."""
         answers = counted.of(name)
         first, number = answers[0], len(answers)
@@ -174,7 +174,7 @@ class Estimator(ABC):
             cost = Interval(least, prices.of(asked.high, answered.high))
         return Purpose(name, calls, asked, answered, cost, first.role)
 
-    def _size(self, computed: Sequence[Purpose]) -> int:
+    def _sample_size(self, computed: Sequence[Purpose]) -> int:
         """Return the size of the sample; 0 for none."""
         number, whole = self.sampling.number, self.count_sampled(computed)
         if not self.whole or not computed or number == 0:
@@ -188,7 +188,7 @@ class Estimator(ABC):
             )
         return min(number, whole)
 
-    def _ask(self, size: int, computed: Sequence[Purpose], reference: DryRun) -> DryRun | None:
+    def _ask_sample(self, size: int, computed: Sequence[Purpose], reference: DryRun) -> DryRun | None:
         """Ask the real models for a sample, after saying what that may cost. None if it took too few calls."""
         sampling = self.sampling
         calls = size if self.sampled == "calls" else _MARGIN * len(reference.answered)
@@ -234,7 +234,7 @@ class Estimator(ABC):
         part, item_of = found
         sizes = [_scale_prompt(a, counted, reference) for a in answers]
         took: dict[str, Mapping[str, float] | None] = {}
-        for measure, numbers in _measure(answers, sizes, find_prices(self.models, answers[0].role)).items():
+        for measure, numbers in _measure_answers(answers, sizes, find_prices(self.models, answers[0].role)).items():
             by_item = Counter[str]()
             for answer, number in zip(answers, numbers or (), strict=numbers is not None):
                 by_item[item_of(answer)] += number  # type: ignore[assignment]
@@ -243,7 +243,9 @@ class Estimator(ABC):
         requests = len({a.request for a in answers})
         return replace(part, units=items, took=took, calls=len(answers), requests=requests)
 
-    def _describe(self, run: DryRun, sample: DryRun | None, total: Purpose, unreached: Sequence[Purpose]) -> list[str]:
+    def _describe_estimate(
+        self, run: DryRun, sample: DryRun | None, total: Purpose, unreached: Sequence[Purpose]
+    ) -> list[str]:
         """Return sentences on what the numbers mean, and what they are based on."""
         models = self.models
         steps = f" and {run.steps:,} steps" if run.steps else ""
@@ -308,7 +310,7 @@ def describe_prices(models: JobModels, roles: Iterable[str]) -> list[str]:
     return said
 
 
-def _measure(
+def _measure_answers(
     answers: Sequence[Answered], sizes: Sequence[float], prices: Prices | None
 ) -> dict[str, Sequence[float] | None]:
     """Return the measures of each answer; None if the endpoint does not count them, or the price is not known."""

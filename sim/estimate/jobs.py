@@ -113,7 +113,7 @@ def _read_item(answer: Answered) -> str:
     return answer.owner.partition("|")[0]
 
 
-def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str] = ()) -> None:
+def _copy_tables(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str] = ()) -> None:
     """Copy the rows of these tables that meet their conditions. Tables that do not exist are skipped."""
     known = _list_tables(into)
     for table, condition in tables.items():
@@ -131,7 +131,9 @@ def _copy(source: Any, into: Any, tables: Mapping[str, str], these: Sequence[str
 def _copy_run(run: Path, target: Path) -> None:
     """Copy a run with all that its agents know and its outputs are graded by."""
     with connect(run, read_only=True) as con:
-        make_run_file(target, lambda into: _copy(con, into, dict.fromkeys(_list_tables(con) - _LEFT_OUT, "true")))
+        make_run_file(
+            target, lambda into: _copy_tables(con, into, dict.fromkeys(_list_tables(con) - _LEFT_OUT, "true"))
+        )
 
 
 def _list_tables(con: Any) -> set[str]:
@@ -215,7 +217,7 @@ def _take_people(hub: Path, job: EnrichmentJob, asked: AskedModels) -> _Part:
     def take(copied: Path, most: int) -> tuple[EnrichmentJob, float]:
         these = rng_for(seed, "estimate").sample(chosen, most)
         with open_hub(hub) as opened, create_hub(copied) as small, small.writing() as con:
-            _copy(opened.con, con, _HUB_TABLES, these)
+            _copy_tables(opened.con, con, _HUB_TABLES, these)
         where = f"id IN ({', '.join(f"'{persona}'" for persona in these)})"
         return EnrichmentJob(wanted.model_copy(update={"where": where, "n": None})), most / len(chosen)
 
@@ -348,14 +350,14 @@ class _SocietyEstimator(Estimator):
         """Count the calls of this society. A large one is counted on a smaller one."""
         people, steps = self.scale.people, self.steps
         fewer = people if people * steps <= _TURNS else max(_FEWEST, _TURNS // steps)
-        counted = self.live(self.scenario, self.scale.smaller(fewer), steps, count_bytes_with(self.models))
+        counted = self.live(self.scenario, self.scale.make_smaller(fewer), steps, count_bytes_with(self.models))
         times = people / counted.people if fewer < people and counted.people else 1.0
         return replace(counted, growth=times, rest=times)
 
     def do_part(self, size: int, models: JobModels, **options: Any) -> DryRun:
         """Run a smaller society."""
         people = max(2, size // 4, min(_EACH_HOP * (self.scale.growth.hops + 1), size // 2))
-        return self.live(self.scenario, self.scale.smaller(people), self.steps, models, **options)
+        return self.live(self.scenario, self.scale.make_smaller(people), self.steps, models, **options)
 
     def count_sampled(self, computed: Sequence[Purpose]) -> int:
         """Return the calls of the whole society."""
@@ -396,8 +398,8 @@ class _TaskEstimator(_SocietyEstimator):
 
     def count(self) -> DryRun:
         """Count the calls of a few rows, all of which are accepted."""
-        few = self.scenario.resized(min(self.rows, _ROWS))
-        scale = self.scale.smaller(max(_FEWEST, 2 * few.people_needed))
+        few = self.scenario.resize_task(min(self.rows, _ROWS))
+        scale = self.scale.make_smaller(max(_FEWEST, 2 * few.people_needed))
         counted = self.live(few, scale, MOST_ROUNDS, count_bytes_with(self.models), read=_read_outputs)
         growth, rest = self.scale.people / max(1, counted.people), self.rows / max(1, counted.accepted)
         return replace(counted, growth=growth, rest=rest)
@@ -407,7 +409,7 @@ class _TaskEstimator(_SocietyEstimator):
         settings = self.scenario.settings
         rounds = min(settings.per_persona, max(_SAMPLED_ROUNDS, ceil(size / max(1, self.scale.people))))
         few = type(self.scenario)(settings.model_copy(update={"n": size, "per_persona": rounds}))
-        scale = self.scale.smaller(max(2, ceil(size / rounds)))
+        scale = self.scale.make_smaller(max(2, ceil(size / rounds)))
         return self.live(few, scale, rounds, models, read=_read_outputs, **options)
 
     def count_sampled(self, computed: Sequence[Purpose]) -> int:

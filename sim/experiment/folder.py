@@ -332,14 +332,14 @@ class _Runner:
             del self._status[path]
         how = {"growth": experiment.people, "seed": experiment.people_seed(name), "out": path, "progress": progress}
         begin = partial(self._make_society, GrowthOnly(), asked, source=source, **how)
-        self._continue(path, GrowthOnly, asked, begin, progress)
+        self._continue_run(path, GrowthOnly, asked, begin, progress)
 
     def _run_replicate(self, arm: Arm, replicate: int) -> None:
         _, options = self._experiment.settings_of(arm, self._scenario)
         begin = partial(self.begin_run, arm, replicate)
-        self._continue(self.files[arm.name, replicate], self._scenario, options, begin)
+        self._continue_run(self.files[arm.name, replicate], self._scenario, options, begin)
 
-    def _continue(
+    def _continue_run(
         self,
         path: Path,
         scenario: type[Scenario],

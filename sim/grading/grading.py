@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import STATED, VERIFIED, answer_phrase
-from ...agents.procedural.judging import grading, identifying
+from ...agents.procedural.judging import make_choice, make_grades
 from ...agents.rubric import Rubric, rubric_for, shipped_rubrics
 from ...core.errors import SetupError
 from ...core.model import Answer, AnswerSchema, PersonaModel
@@ -129,11 +129,11 @@ def render_payload(payload: Mapping[str, Any], fields: Sequence[str] = ()) -> st
     else:
         kept = [(name, value) for name, value in found if name in fields]
     if len(kept) == 1:
-        return _written(kept[0][1])
-    return "\n\n".join(f"{name}:\n{_written(value)}" for name, value in kept)
+        return _write_value(kept[0][1])
+    return "\n\n".join(f"{name}:\n{_write_value(value)}" for name, value in kept)
 
 
-def _written(value: object) -> str:
+def _write_value(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
@@ -274,7 +274,7 @@ class VotingPhase(OutputPhase[Candidate, list[Vote]]):
         async def vote(
             place: int, grader: str, replicate: int, prompt: RenderedPrompt, schema: AnswerSchema[Any], at: int | None
         ) -> Vote:
-            own = context.varied(role=role_of("grader", place), replicate=replicate)
+            own = context.vary_context(role=role_of("grader", place), replicate=replicate)
             answer = await model.ask(prompt, schema, own)
             return Vote(answer, answer.outcome, answer.reason, grader=grader, replicate=replicate, position=at)
 
@@ -328,7 +328,7 @@ class GradingPhase(VotingPhase):
             output=fence("output", text),
             answer=answer_phrase(template, item.agreed, criteria=rubric.by_answer) if rubric.by_answer else "",
         )
-        schema = rubric.answer_schema(identifying(lineup, text) if lineup else grading(rubric, text), author or 0)
+        schema = rubric.answer_schema(make_choice(lineup, text) if lineup else make_grades(rubric, text), author or 0)
         return await self.ask_graders(item, model, [(prompt, schema, author)])
 
     def _draw_lineup(self, item: Candidate) -> tuple[str, ...]:
@@ -338,7 +338,7 @@ class GradingPhase(VotingPhase):
 
     def counts_of(self, output: Candidate, result: list[Vote]) -> Mapping[str, int]:
         """Count votes by outcome and outputs by check result."""
-        check = self._check(output, result)
+        check = self._check_grade(output, result)
         return {**super().counts_of(output, result), f"{check.check} {check.outcome}": 1}
 
     def rows_of(self, output: Candidate, result: list[Vote]) -> Sequence[Row]:
@@ -353,9 +353,9 @@ class GradingPhase(VotingPhase):
                     self._context.job, output.emission, output.response, None, None, criterion.name, one.grader,
                     one.replicate, label, score, one.position, one.outcome, reason,
                 ))  # fmt: skip
-        return rows if output.response is not None else [*rows, self._check(output, result)]
+        return rows if output.response is not None else [*rows, self._check_grade(output, result)]
 
-    def _check(self, output: Candidate, result: list[Vote]) -> CheckRow:
+    def _check_grade(self, output: Candidate, result: list[Vote]) -> CheckRow:
         rubric = self.rubric_of(output)
         outcome, reason, grade = grade_of(rubric, [one.answered for one in result], self._spec.threshold)
         # A line-up is a measure of the whole, in which three of four are wrong by chance: it rejects nothing.

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import orjson
 from pydantic import BaseModel, Field
 
-from ...agents.procedural.judging import comparing
+from ...agents.procedural.judging import make_comparison
 from ...agents.responses import schema_of
 from ...agents.rubric import Rubric, rubric_for
 from ...core.errors import SetupError
@@ -62,7 +62,7 @@ def task_of(prompt: Prompt, item: Candidate) -> str:
     """
     if item.response is not None:
         return item.text
-    words = Template(prompt.phrase("task", "persona" if item.persona else "nobody"))
+    words = Template(prompt.find_phrase("task", "persona" if item.persona else "nobody"))
     return words.substitute(kind=item.kind.replace("_", " "), persona=item.persona).strip()
 
 
@@ -101,7 +101,7 @@ class ComparingPhase(VotingPhase):
                 first=fence("output", first, place="first"),
                 second=fence("output", second, place="second"),
             )
-            asked.append((rendered, schema_of(Comparison, "compare", comparing(first, second)), position))
+            asked.append((rendered, schema_of(Comparison, "compare", make_comparison(first, second)), position))
         return await self.ask_graders(item, model, asked)
 
     def counts_of(self, output: Candidate, result: list[Vote]) -> Mapping[str, int]:
@@ -234,7 +234,7 @@ class Preferences:
     best_rejected: int
 
 
-def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: float = 0.1) -> Preferences:
+def write_preferences(path: Path | str, *, source: PreferenceSource | None = None, margin: float = 0.1) -> Preferences:
     """Write the preferences of a run. By default, `source` is the latest of grading, comparing and solving.
 
     Raises `SetupError` if nothing says which candidate is better, or no two candidates are for one prompt.
@@ -243,8 +243,8 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
     if not 0 < margin <= 1:
         raise SetupError(f"The margin must be above 0 and at most 1, but {margin} was given.")
     with open_made(path) as run:
-        source, job = _job(run, source)
-        groups = list(_groups(run, source, job))
+        source, job = _find_job(run, source)
+        groups = list(_iter_groups(run, source, job))
     if not any(len(group) > 1 for group in groups):
         raise SetupError(
             f"No two candidates in {str(path)!r} were made for one prompt, so none can be preferred; make a run with "
@@ -252,19 +252,19 @@ def prefer(path: Path | str, *, source: PreferenceSource | None = None, margin: 
         )
     rows, counts = [], dict.fromkeys(("alone", "within_margin", "best_rejected"), 0)
     for group in groups:
-        found = preferred(group, margin)
+        found = choose_pair(group, margin)
         if isinstance(found, str):
             counts[found] += 1
         else:
             rows.append(found)
     spec = {"check": "", "source": source, "of_job": job, "margin": margin, **counts}
     number = record_rows(
-        path, spec, lambda number: [_row(number, source, *one) for one in rows], replaces="preferences"
+        path, spec, lambda number: [_make_row(number, source, *one) for one in rows], replaces="preferences"
     )
     return Preferences(number, source, groups=len(groups), candidates=sum(map(len, groups)), rows=len(rows), **counts)
 
 
-def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] | str:
+def choose_pair(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] | str:
     """Return the best and the worst of a group, or the reason why there is no pair.
 
     Among equal scores, the first one is the best and the last one is the worst.
@@ -279,7 +279,7 @@ def preferred(group: Sequence[Scored], margin: float) -> tuple[Scored, Scored] |
     return (best, worst) if best.is_accepted else "best_rejected"
 
 
-def _row(job: int, source: str, best: Scored, worst: Scored) -> PreferenceRow:
+def _make_row(job: int, source: str, best: Scored, worst: Scored) -> PreferenceRow:
     first = best.candidate
     return PreferenceRow(
         job=job,
@@ -304,7 +304,7 @@ _SOURCES: Mapping[PreferenceSource, tuple[str, str, str, str, str]] = {
 }
 
 
-def _job(run: RunReader, source: PreferenceSource | None) -> tuple[PreferenceSource, int]:
+def _find_job(run: RunReader, source: PreferenceSource | None) -> tuple[PreferenceSource, int]:
     found: dict[PreferenceSource, int] = {}
     for name, (kind, table, *_) in _SOURCES.items():
         ((job,),) = run.query(_LATEST.format(table=table), {"kind": kind}).rows
@@ -320,21 +320,21 @@ def _job(run: RunReader, source: PreferenceSource | None) -> tuple[PreferenceSou
     return chosen, found[chosen]
 
 
-def _groups(run: RunReader, source: PreferenceSource, job: int) -> Iterable[list[Scored]]:
+def _iter_groups(run: RunReader, source: PreferenceSource, job: int) -> Iterable[list[Scored]]:
     given: dict[str, Any] = {"job": job}
     if source == "grades":
-        given |= _weights(run, job)
+        given |= _read_weights(run, job)
     rows = run.query(_CANDIDATES.format(scored=_SOURCES[source][2]), given).rows
     for _, group in groupby(rows, key=lambda row: row[0]):
-        yield [_scored(*row[1:]) for row in group]
+        yield [_make_scored(*row[1:]) for row in group]
 
 
-def _scored(score: float, is_accepted: bool, *candidate: Any) -> Scored:
+def _make_scored(score: float, is_accepted: bool, *candidate: Any) -> Scored:
     found = Candidate(0, *candidate)
     return Scored(found, score, is_accepted, found.answer if found.response is not None else found.written())
 
 
-def _weights(run: RunReader, job: int) -> dict[str, list[Any]]:
+def _read_weights(run: RunReader, job: int) -> dict[str, list[Any]]:
     """Return the weight of each criterion for each kind of outputs, as columns."""
     ((spec,),) = run.query("SELECT spec FROM jobs WHERE job = $job", {"job": job}).rows
     rubrics = [Rubric.model_validate(one) for one in orjson.loads(spec)["rubrics"]]

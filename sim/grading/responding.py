@@ -44,7 +44,7 @@ class RespondingPhase(OutputPhase[Output, list[Reply]]):
         context = self._context.request(KIND, self.owner(item))
 
         async def respond(replicate: int) -> Reply:
-            return Reply.of(await model.ask(prompt, schema, context.varied(role=ROLE, replicate=replicate)))
+            return Reply.of(await model.ask(prompt, schema, context.vary_context(role=ROLE, replicate=replicate)))
 
         return await answered(respond(replicate) for replicate in range(self._spec.responses))
 

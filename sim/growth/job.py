@@ -15,7 +15,7 @@ from ...core.table import Row
 from ...personas.growth import (
     HopResult,
     NoveltyWindow,
-    absorb,
+    absorb_answers,
     most_per_origin,
     offer_known,
     plan_hop,
@@ -46,7 +46,7 @@ from .settings import (
     SourceSampler,
     asked_before,
     find_relatives,
-    infer,
+    infer_personas,
     skipped_rows,
 )
 from .stored import persona_rows, reopen_hops, stored_population, weighting_rows
@@ -150,22 +150,22 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
             statements=done.statements,
         )
 
-    def _absorb(self, owners: Sequence[str], answers: Sequence[R]) -> None:
+    def _absorb_answers(self, owners: Sequence[str], answers: Sequence[R]) -> None:
         """Add the answers about these passages or personas, in their order."""
         context, collected = self._context, self._collected
         found = [answer.value or () for answer in answers if answer is not None]
         limit, most = context.growth.agents, None
         if limit is not None and self.number:
             most = most_per_origin(context.population, limit)
-        result = absorb(context.population, found, limit, judges=self._judges, most_per_origin=most)
-        self._add(len(owners), result)
+        result = absorb_answers(context.population, found, limit, judges=self._judges, most_per_origin=most)
+        self._add_result(len(owners), result)
         collected.failures += [
             job_rows.FailureRow.of(answer, self.name, self.number, owner, self.purpose)
             for owner, answer in zip(owners, answers, strict=True)
             if answer is not None and answer.value is None
         ]
 
-    def _add(self, asked: int, result: HopResult) -> None:
+    def _add_result(self, asked: int, result: HopResult) -> None:
         self._collected.asked += asked
         self._collected.result += result
         self._latest.note(result.newcomers)
@@ -180,7 +180,7 @@ class _GrowthPhase[I, R: Answer[tuple[Persona, ...]] | Answer[tuple[Relative, ..
             await chunks.commit(self.collect())
             await context.engine.flush()
         rules = dict(context.engine.log.query(_REJECTED))
-        raise RunError(_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
+        raise RunError(_explain_nobody(origin, reasons, described, rules, hub=str(context.engine.log.path)))
 
 
 class ReadingPhase(_GrowthPhase[None, None]):
@@ -194,13 +194,13 @@ class ReadingPhase(_GrowthPhase[None, None]):
         """Add all personas, the ties between them, and what else is known of them."""
         people, growth = self._context.population, self._context.growth
         # The language that was asked for is that of those who are to be described.
-        result = absorb(
+        result = absorb_answers(
             people, [self._hub.personas], judges=growth.judges(self._context.engine.log.path, of_people=True)
         )
         between = (r for r in self._hub.relations if r.source in people and r.target in people)
-        related = tuple(r for r in between if people.relate(r))
+        related = tuple(r for r in between if people.add_relation(r))
         # People who were there before are no newcomers of this growth.
-        self._add(0, replace(result, relations=related, newcomers=()))
+        self._add_result(0, replace(result, relations=related, newcomers=()))
         became = {
             persona: content_id(rule_result.text)
             for persona, rule_result in result.rule_results
@@ -229,7 +229,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
 
     def __init__(self, context: GrowthContext, sampler: SourceSampler, source: object) -> None:
         super().__init__(context, 0, per_question=context.growth.per_passage)
-        self.work = partial(infer, context.growth, context.seed)
+        self.work = partial(infer_personas, context.growth, context.seed)
         self._sampler = sampler
         self._source = source
         self._has_ended = False
@@ -255,7 +255,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         self._has_ended = not taken
         if taken:
             self._reasons = []
-            self._context.engine.progress.began(_title(chunks.items, len(taken)), len(taken))
+            self._context.engine.progress.began(_phase_title(chunks.items, len(taken)), len(taken))
         elif isinstance(self._source, Sources):
             self._pass_over(chunks)
         return taken
@@ -271,7 +271,7 @@ class TextPhase(_GrowthPhase[NextPassage, Answer[tuple[Persona, ...]]]):
         """Add the passages and the personas found in them."""
         chunk = self._collected
         self._reasons += [answer.reason for answer in results if answer.value is None]
-        self._absorb([item.passage.id for item in items], results)
+        self._absorb_answers([item.passage.id for item in items], results)
         chunk.derived += skipped_rows(self._chunks.chunk, [skipped for item in items for skipped in item.skipped])
         for place, p in enumerate((item.passage for item in items), start=self._asked + 1):
             chunk.passages.append(PassageRow(p.id, place, p.text, p.language, p.source, p.licence))
@@ -314,7 +314,7 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
         chosen = log.query(_CHOSEN, {"hop": self.number}) if log.may_hold(rows.FrontierRow) else []
         self._round = max((round_ for _, round_ in chosen), default=-1)
         self._chosen.update(persona for persona, _ in chosen)
-        self._show()
+        self._show_phase()
 
     def owner(self, item: NeighbourhoodRequest) -> str:
         """Return the id of the persona."""
@@ -328,16 +328,16 @@ class HopPhase(_GrowthPhase[NeighbourhoodRequest, Answer[tuple[Relative, ...]]])
             self._chosen.update(row.persona for row in planned)
             self._waiting.extend(planned)
             self._collected.derived += planned
-            self._show()
+            self._show_phase()
         chosen = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         person = self._context.population.persona
         return [NeighbourhoodRequest(person(row.persona), tuple(map(person, row.known))) for row in chosen]
 
     def apply(self, items: Sequence[NeighbourhoodRequest], results: Sequence[Answer[tuple[Relative, ...]]]) -> None:
         """Add the personas related to these."""
-        self._absorb([item.persona.id for item in items], results)
+        self._absorb_answers([item.persona.id for item in items], results)
 
-    def _show(self) -> None:
+    def _show_phase(self) -> None:
         if self._waiting:
             self._context.engine.progress.began(f"Hop {self.number}", len(self._waiting))
 
@@ -348,11 +348,11 @@ def _rule_result_rows(persona: str, said: RuleResult) -> Sequence[RuleResultRow]
     return with_redactions(row, said.changes)
 
 
-def _title(start: int, number: int) -> str:
+def _phase_title(start: int, number: int) -> str:
     return "Text-to-Persona" if not start else f"Text-to-Persona {start + 1} to {start + number}"
 
 
-def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping[str, int], *, hub: str) -> str:
+def _explain_nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping[str, int], *, hub: str) -> str:
     """Return why no persona could be grown from `origin` (such as `3 texts`) into a hub, and what to do.
 
     `failures` are the reasons of requests without an answer. `rules` counts the described personas that each rule
@@ -361,11 +361,11 @@ def _nobody(origin: str, failures: Sequence[str], described: int, rules: Mapping
     said = f"Nobody could be grown from {origin}."
     reasons = " ".join(dict.fromkeys(failures[:3]))
     if described:
-        return " ".join(filter(None, [said, _rejected(described, rules, hub), reasons]))
+        return " ".join(filter(None, [said, _describe_rejected(described, rules, hub), reasons]))
     return f"{said} {reasons or 'No answer held a persona.'} Try another model or other texts."
 
 
-def _rejected(described: int, rules: Mapping[str, int], hub: str) -> str:
+def _describe_rejected(described: int, rules: Mapping[str, int], hub: str) -> str:
     people = "1 person was" if described == 1 else f"{described:,} people were"
     by = ", ".join(f"{rule} {number:,}" for rule, number in rules.items())
     ways = []
@@ -420,7 +420,7 @@ class GrowthJob:
         while True:
             last = self._engine.log.last_complete(Unit.HOP)
             for hop in range(0 if last is None else last + 1, self._growth.hops + 1):
-                await (self._expand(hop) if hop else self._begin())
+                await (self._expand_hop(hop) if hop else self._begin_growth())
             if not await self._ask_for_more():
                 return self._population
 
@@ -435,7 +435,7 @@ class GrowthJob:
             return False
         # Nobody is added to a society that lives, and no text was asked about where people were read from a hub.
         asked = Chunks(self._engine, TextPhase.name, 0, None).items
-        if not asked or asked < (self._texts or 0) or log.is_fork or log.last_complete(Unit.STEP) is not None:
+        if not asked or asked < (self._count_texts or 0) or log.is_fork or log.last_complete(Unit.STEP) is not None:
             return False
         wanted = asked + math.ceil(missing / growth.per_passage)
         await self._engine.commit([], reopen_hops(log, texts=wanted))
@@ -443,18 +443,18 @@ class GrowthJob:
         return True
 
     @property
-    def _texts(self) -> int | None:
+    def _count_texts(self) -> int | None:
         """Texts to ask about in total once the hops were reopened; None before."""
         texts: int | None = orjson.loads(self._engine.log.job_row.spec).get("texts")
         return texts
 
-    async def _begin(self) -> None:
+    async def _begin_growth(self) -> None:
         sampler = SourceSampler(
             self._engine,
             self._growth,
             self._seed,
             extension=self._context.extension,
-            texts=self._texts,
+            texts=self._count_texts,
             recorded=self._recorded,
         )
         source = self._source or self._recorded
@@ -466,7 +466,7 @@ class GrowthJob:
             return
         await run_phase(self._engine, TextPhase(self._context, sampler, source))
 
-    async def _expand(self, hop: int) -> None:
+    async def _expand_hop(self, hop: int) -> None:
         fan_out = self._fan_out(hop)
         # Some relations lead to nobody new, so a hop asks on while there are fewer people than were wanted and others
         # to ask about.
@@ -496,12 +496,16 @@ class GrowthJob:
         # Drawn for everybody before any answer changes who is there.
         return [
             rows.FrontierRow(
-                hop, place, round_, persona.id, [p.id for p in self._offered(hop, persona.id)] if offers else []
+                hop,
+                place,
+                round_,
+                persona.id,
+                [p.id for p in self._offer_acquaintances(hop, persona.id)] if offers else [],
             )
             for place, persona in enumerate(people, start=len(chosen) + 1)
         ]
 
-    def _offered(self, hop: int, persona: str) -> Sequence[Persona]:
+    def _offer_acquaintances(self, hop: int, persona: str) -> Sequence[Persona]:
         rng, count = rng_for(self._seed, "known", hop, persona), self._growth.acquaintances
         return offer_known(self._population, self._population.persona(persona), count=count, rng=rng)
 

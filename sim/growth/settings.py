@@ -117,7 +117,7 @@ class Growth(Spec):
         If a hub is given, hops default to 0.
         """
         said = {name: value for name, value in options.items() if value is not None}
-        return cls._parsed({"hops": 0} | said if "hub" in said else said)
+        return cls._parse_options({"hops": 0} | said if "hub" in said else said)
 
     @classmethod
     def unlimited(cls, **options: Any) -> Self:
@@ -126,10 +126,10 @@ class Growth(Spec):
         By default, there is no limit on agents, and personas are sampled from a hub at random.
         """
         said = {name: value for name, value in options.items() if value is not None}
-        return cls._parsed({"agents": None, "draw": "random"} | said)
+        return cls._parse_options({"agents": None, "draw": "random"} | said)
 
     @classmethod
-    def _parsed(cls, said: dict[str, Any]) -> Self:
+    def _parse_options(cls, said: dict[str, Any]) -> Self:
         is_bundled = not said.keys() & {"sources", "seeds", "hub"}
         return cls.parse({"texts_first": said.get("language") if is_bundled else None} | said)
 
@@ -239,7 +239,7 @@ class PassageStream:
 
         `asked` returns which of some ids were asked about before. `most` is the total number of passages to hand out.
         """
-        self._passages = self._read(source)
+        self._passages = self._iter_passages(source)
         self._asked = asked
         self._left = most
         #: Ids of this taking and the one before: what was handed out earlier, `asked` knows of.
@@ -256,13 +256,13 @@ class PassageStream:
         wanted = most if self._left is None else min(most, self._left)
         taken: list[NextPassage] = []
         self._before, self._given = self._given, set()
-        while len(taken) < wanted and (some := self._fresh(wanted - len(taken))) is not None:
+        while len(taken) < wanted and (some := self._take_fresh(wanted - len(taken))) is not None:
             taken += some
         if self._left is not None:
             self._left -= len(taken)
         return taken
 
-    def _fresh(self, most: int) -> list[NextPassage] | None:
+    def _take_fresh(self, most: int) -> list[NextPassage] | None:
         """Return the next passages that were not asked about yet, or None at the end of the source."""
         read = list(islice(self._passages, most))
         if not read:
@@ -281,7 +281,7 @@ class PassageStream:
         self._given.update(one.passage.id for one in fresh)
         return fresh
 
-    def _read(self, source: Iterable[Passage]) -> Iterator[NextPassage]:
+    def _iter_passages(self, source: Iterable[Passage]) -> Iterator[NextPassage]:
         skips = source.skips if isinstance(source, Sources) else None
         for passage in source:
             # Read at once: the source moves on with the next passage.
@@ -340,7 +340,7 @@ class SourceSampler:
             return PassageStream(self._recorded[: self._most], asked=self._asked)
         if not isinstance(source, Sources):
             return PassageStream(self._sampled_texts(source, chunks), asked=self._asked)
-        return PassageStream(self._draw(source), asked=self._asked, most=self._most - chunks.items)
+        return PassageStream(self._draw_passages(source), asked=self._asked, most=self._most - chunks.items)
 
     def more_texts(self, chunks: Chunks, people: int, pending: Collection[str]) -> PassageStream | None:
         """Return a further round of texts if the texts so far gave too few personas (`people`).
@@ -367,7 +367,7 @@ class SourceSampler:
     def _draw_seed(self) -> int:
         return derive_seed(self._seed, *(("sources", self._extension) if self._extension else ("sources",)))
 
-    def _draw(self, source: Sources) -> Iterable[Passage]:
+    def _draw_passages(self, source: Sources) -> Iterable[Passage]:
         """Draw passages by chance, in their order: those with the smallest numbers, each by the seed and its text.
 
         No more than twice as many are in memory.
@@ -377,19 +377,19 @@ class SourceSampler:
         for passage in islice(source, max(_DRAWN_FROM, _DRAWN_TIMES * self._most)):
             drawn.setdefault(derive_seed(self._seed, "passage", passage.id), passage)
             if len(drawn) > 2 * self._most:
-                drawn = _smallest(drawn, self._most)
+                drawn = _keep_smallest(drawn, self._most)
             self._engine.progress.advanced()
         self.skipped = source.skips.take()
         self._has_more &= len(drawn) >= self._most
-        return _smallest(drawn, self._most).values()
+        return _keep_smallest(drawn, self._most).values()
 
     def _sampled_texts(self, texts: Sequence[Passage], chunks: Chunks) -> Sequence[Passage]:
         before = self._passages(_BEFORE, {"asked": asked_before(chunks, self._extension)})
         fresh = list({text.id: text for text in texts if text.id not in before}.values())
         most = max(0, self._first - len(before))
-        first = self._sample([text for text in fresh if self._is_first(text)], most)
+        first = self._sample_items([text for text in fresh if self._is_first(text)], most)
         others = [text for text in fresh if not self._is_first(text)]
-        first = [*first, *self._sample(others, most - len(first))]
+        first = [*first, *self._sample_items(others, most - len(first))]
         drawn = {text.id for text in first}
         rest = [text for text in fresh if text.id not in drawn]
         Random(derive_seed(self._draw_seed, "rounds")).shuffle(rest)  # noqa: S311 - no secret
@@ -410,7 +410,7 @@ class SourceSampler:
         log = self._engine.log
         return {passage for (passage,) in log.query(query, params)} if log.may_hold(PassageRow) else set()
 
-    def _sample[T](self, items: Sequence[T], most: int) -> Sequence[T]:
+    def _sample_items[T](self, items: Sequence[T], most: int) -> Sequence[T]:
         # By chance and in order: the first so many of a file are a sample of nothing.
         if len(items) <= most:
             return items
@@ -418,7 +418,7 @@ class SourceSampler:
         return [items[position] for position in sorted(chosen)]
 
 
-def _smallest(numbered: dict[int, Passage], most: int) -> dict[int, Passage]:
+def _keep_smallest(numbered: dict[int, Passage], most: int) -> dict[int, Passage]:
     kept = set(sorted(numbered)[:most])
     return {number: passage for number, passage in numbered.items() if number in kept}
 
@@ -452,7 +452,9 @@ class NeighbourhoodRequest:
     known: tuple[Persona, ...]
 
 
-async def infer(growth: Growth, seed: int, item: NextPassage, model: PersonaModel) -> Answer[tuple[Persona, ...]]:
+async def infer_personas(
+    growth: Growth, seed: int, item: NextPassage, model: PersonaModel
+) -> Answer[tuple[Persona, ...]]:
     """Return the personas inferred from a passage."""
     return await text_to_persona(
         model,
@@ -462,7 +464,7 @@ async def infer(growth: Growth, seed: int, item: NextPassage, model: PersonaMode
         count=growth.per_passage,
         language=growth.language,
         form=growth.form,
-        context=_context(seed, 0, item.passage.id),
+        context=_make_context(seed, 0, item.passage.id),
     )
 
 
@@ -478,9 +480,9 @@ async def find_relatives(
         language=growth.language,
         kinds=growth.kinds,
         low_visibility=growth.low_visibility,
-        context=_context(seed, hop, item.persona.id),
+        context=_make_context(seed, hop, item.persona.id),
     )
 
 
-def _context(seed: int, hop: int, owner: str) -> RequestContext:
+def _make_context(seed: int, hop: int, owner: str) -> RequestContext:
     return RequestContext("growth", hop, owner, derive_seed(seed, "growth", hop, owner) >> 32)

@@ -29,7 +29,7 @@ from ..runfile.rows import TargetPersonRow, TargetShareRow, WeightRow
 from ..runfile.runlog import RunLog
 from ..runfile.writer import FileChange, Statement
 from ..scenario import GrowthOnly
-from ..trust import SOURCES, remember
+from ..trust import SOURCES, remember_trust
 from .settings import Growth
 
 #: What a persona and its row have alike.
@@ -65,7 +65,7 @@ def stored_population(log: RunLog) -> Population:
     """Return all personas grown or read, with near-duplicates and their verdicts, and rejected personas."""
     return Population(
         (stored_persona(row) for row in log.rows(PersonaRow, f"WHERE id NOT IN ({_CAME}) ORDER BY ordinal")),
-        (_relation(row) for row in log.rows(RelationRow, "ORDER BY ordinal")),
+        (_make_relation(row) for row in log.rows(RelationRow, "ORDER BY ordinal")),
         (Verdict(row.persona, row.of, row.stage, row.similarity) for row in log.rows(DuplicateRow, _HOLDING)),
         (persona for (persona,) in (log.query(REJECTED) if log.may_hold(RuleResultRow) else ())),
     )
@@ -99,7 +99,7 @@ def recorded_source(recording: Recording, *, extension: int = 0) -> Hub | list[P
     ties = recording.rows(RelationRow, "WHERE ordinal <= $most ORDER BY ordinal", {"most": relations})
     return Hub(
         tuple(map(stored_persona, personas)),
-        tuple(map(_relation, ties)),
+        tuple(map(_make_relation, ties)),
         details=read_all_details(recording.table),
         weighting=_recorded_weighting(recording),
     )
@@ -140,7 +140,7 @@ def stored_persona(row: PersonaRow) -> Persona:
     return Persona(**{name: getattr(row, name) for name in _OF_PERSONA})
 
 
-def _relation(row: RelationRow) -> Relation:
+def _make_relation(row: RelationRow) -> Relation:
     return Relation(row.source, row.target, RelationKind(row.kind), row.label, row.hop)
 
 
@@ -171,7 +171,7 @@ def ask_again(path: Path, growth: Growth, *, seed: int, model: str, limits: Limi
     if is_more(path, growth, seed=seed, model=model, limits=limits):
         extend(path, growth)
         return None
-    return _progress(path)
+    return _describe_progress(path)
 
 
 def remove_unanswered(path: Path, *, is_refused: bool) -> None:
@@ -201,10 +201,10 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits
             f"people to begin with by {parameter('people', str(path))}."
         )
     wanted = {"growth": growth, "seed": seed, "model": model, "limits": limits}
-    differing = stored.differences(stored.model_copy(update=wanted))
+    differing = stored.list_differences(stored.model_copy(update=wanted))
     if not differing:
         return False
-    differences = "; ".join(map(_said, differing))
+    differences = "; ".join(map(_describe_difference, differing))
     if not all(_is_further(one, hops=growth.hops) for one in differing):
         raise SetupError(
             f"{str(path)!r} was grown otherwise: {differences}. What may become more is {parameter('hops')}, "
@@ -221,7 +221,7 @@ def is_more(path: Path, growth: Growth, *, seed: int, model: str, limits: Limits
     return True
 
 
-def _progress(path: Path) -> str:
+def _describe_progress(path: Path) -> str:
     with open_run(path) as run:
         if run.is_live:
             return ""
@@ -250,16 +250,16 @@ def _not_grown(path: Path) -> SetupError | None:
     )
 
 
-def _said(one: Difference) -> str:
+def _describe_difference(one: Difference) -> str:
     named = _NAMES.get(one.name) or parameter("people" if one.name == "hub" else one.name)
-    return f"{named} {_shown(one.was)} then and {_shown(one.wanted)} now"
+    return f"{named} {_format_value(one.was)} then and {_format_value(one.wanted)} now"
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_shown(one)}" for name, one in value.items() if one is not None)
+        return ", ".join(f"{name} {_format_value(one)}" for name, one in value.items() if one is not None)
     return "none" if value is None else str(value)
 
 
@@ -297,7 +297,7 @@ def extend(path: Path, growth: Growth) -> None:
             )
         begin_extension(log, growth)
         # The user has named what it is to read by asking for it.
-        remember(log.job_row, kinds=SOURCES)
+        remember_trust(log.job_row, kinds=SOURCES)
 
 
 def begin_extension(log: RunLog, became: Growth) -> None:

@@ -27,7 +27,7 @@ from ..runfile.job_rows import JobRow
 from ..runfile.live import Sidecar
 from ..runfile.reader import FileTables, Recording, markers, open_hub_or_run
 from ..runfile.runlog import RunLog
-from ..trust import TrustedKind, check_trusted, find_named, remember
+from ..trust import TrustedKind, check_trusted, find_named, remember_trust
 from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, find_kind
 
 if TYPE_CHECKING:
@@ -107,10 +107,12 @@ def run_job[S: JobSpec, R](path: Path | str, kind: JobKind[S, R], **options: Unp
                 f"{parameter('anew', value=True)}."
             )
         items = kind.prepare(path, work.seed, models)
-    kind.abandoned = work.abandon([one for one in unfinished if one[0] is not own], is_allowed=anew or kind.keeps_all)
+    kind.abandoned = work.abandon_jobs(
+        [one for one in unfinished if one[0] is not own], is_allowed=anew or kind.keeps_all
+    )
     if own is None and not items:
         return kind.nothing(path, models)
-    log = RunLog.begin(path, work.row, work.fill) if own is None else work.reopen(own.job)
+    log = RunLog.begin(path, work.row, work.fill) if own is None else work.reopen_job(own.job)
     return work.run(log, options.get("progress"), shared_budget=options.get("shared_budget"))
 
 
@@ -160,7 +162,7 @@ def resume_job(
     if models.embeddings is not None:
         _check_recall(row, models.embeddings.name)
     work = _Work(path, kind, models, options, row.seed)
-    return work.run(work.reopen(number), progress)
+    return work.run(work.reopen_job(number), progress)
 
 
 def _check_recall(row: JobRow, embeddings: str) -> None:
@@ -224,14 +226,14 @@ class _Work[S: JobSpec, R]:
             mine, self.row.model, self.row.seed, self.row.embedding_model,
         )  # fmt: skip
 
-    def abandon(self, others: Sequence[tuple[JobRow, int]], *, is_allowed: bool) -> tuple[int, ...]:
+    def abandon_jobs(self, others: Sequence[tuple[JobRow, int]], *, is_allowed: bool) -> tuple[int, ...]:
         """Mark unfinished jobs as abandoned, and return the numbers of those with paid answers.
 
         Raises `SetupError` if there are such, unless that is allowed.
         """
         for row, paid in others:
             if paid and not is_allowed:
-                raise SetupError(_other(self.path, row))
+                raise SetupError(_describe_other(self.path, row))
         for row, _ in others:
             with RunLog.open(self.path, row.job) as log:
                 log.finish("abandoned", "Another job was begun instead.", row.event_hash)
@@ -242,7 +244,7 @@ class _Work[S: JobSpec, R]:
         make_missing_tables(con, self._kind.tables)
         self._kind.fill(con, number, self.seed)
 
-    def reopen(self, number: int) -> RunLog:
+    def reopen_job(self, number: int) -> RunLog:
         """Reopen an unfinished job with the current limits, prices, cache and addresses."""
         log = RunLog.open(self.path, number)
         log.commit(statements=log.change(**{name: getattr(self.row, name) for name in _CHANGEABLE})).result()
@@ -252,7 +254,7 @@ class _Work[S: JobSpec, R]:
         """Run the job to its end, write into the file how that came, and return the report."""
         answers = None
         try:
-            remember(log.job_row)
+            remember_trust(log.job_row)
             answers = AnswerCache.shared(self._cache) if self._cache else None
             engine = Engine(
                 log,
@@ -296,7 +298,7 @@ def end_with(engine: Engine) -> Iterator[None]:
         engine.finish(None)
 
 
-def _other(path: Path, job: JobRow) -> str:
+def _describe_other(path: Path, job: JobRow) -> str:
     wished = {name: value for name, value in orjson.loads(job.spec).items() if value not in (None, False)}
     written = orjson.dumps(wished).decode()
     written = written if len(written) <= 400 else f"{written[:400]} ..."
@@ -320,7 +322,7 @@ def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) 
         if recording.is_live:
             raise BusyError(f"{str(path)!r} is being written; wait until that has ended, or stop it, and replay then.")
         copy = folder / recording.path.name
-        _copy(recording, copy)
+        _copy_file(recording, copy)
         failure: RunError | None = None
         recalled = 0
         try:
@@ -332,7 +334,7 @@ def replay_job(path: Path | str, job: int, *, progress: Progress | None = None) 
         return compare_replay(recording, found, failure, recalled=recalled)
 
 
-def _copy(recording: Recording, copy: Path) -> None:
+def _copy_file(recording: Recording, copy: Path) -> None:
     for suffix in ("", ".wal"):
         file = recording.path.with_name(recording.path.name + suffix)
         if file.exists():

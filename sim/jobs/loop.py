@@ -37,7 +37,7 @@ from ...core.errors import RunError
 from ...core.model import Outcome
 from ...core.table import Row
 from ..engine import AsyncioExecutor, Done, Engine, Executor, Work
-from ..runfile.job_rows import MarkerRow, Unit, now, titled
+from ..runfile.job_rows import MarkerRow, Unit, now, title_phase
 from ..runfile.writer import FileChange
 
 #: Items that are worked on before the results of the first of them are committed, at most, and in multiples of what is
@@ -92,7 +92,7 @@ class Phase[I, R](ABC):
     @property
     def title(self) -> str:
         """What is worked on, in words: the number with its unit, as `hop 2`, or the name where there is one stage."""
-        return titled(self.name, self.unit, self.number)
+        return title_phase(self.name, self.unit, self.number)
 
     def begin(self, chunks: "Chunks") -> None:  # noqa: B027 - most phases have nothing to do
         """Prepare the phase. Called once before `take`, with the progress so far."""
@@ -194,18 +194,18 @@ class Chunks:
 
     async def commit(self, changes: Changes) -> None:
         """Commit what was applied as a complete chunk."""
-        marker = self._marker(changes)
+        marker = self._make_marker(changes)
         self.complete.append(marker)
         await self._engine.commit([*changes.rows, marker], changes.statements)
 
     async def close(self, changes: Changes, conclusion: Changes) -> None:
         """Commit the rest and the conclusion, and mark the number as complete."""
         if self._size is None:
-            await self._engine.commit([*changes.rows, self._marker(changes, chunk=0)], changes.statements)
+            await self._engine.commit([*changes.rows, self._make_marker(changes, chunk=0)], changes.statements)
             return
         left = list(changes.rows)
         if self._pending or not self.complete:
-            self.complete.append(self._marker(changes))
+            self.complete.append(self._make_marker(changes))
             left.append(self.complete[-1])
         counts = Counter[str]()
         for marker in self.complete:
@@ -225,7 +225,7 @@ class Chunks:
         )
         await self._engine.commit([*left, *conclusion.rows, whole], [*changes.statements, *conclusion.statements])
 
-    def _marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
+    def _make_marker(self, changes: Changes, *, chunk: int | None = None) -> MarkerRow:
         items, self._pending = self._pending, 0
         began, self._begun = self._begun, now()
         return MarkerRow(
@@ -257,7 +257,7 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
     await engine.declare(phase.name, phase.unit)
     phase.begin(chunks)
     while not (chunks.is_between and phase.is_over(chunks)):
-        items = phase.take(chunks, _window(engine, phase, chunks))
+        items = phase.take(chunks, _window_size(engine, phase, chunks))
         if not items:
             await phase.check(chunks)
             break
@@ -265,7 +265,7 @@ async def run_phase[I, R](engine: Engine, phase: Phase[I, R], *, executor: Execu
         results = await phase.results(items, executor, engine)
         ended = [end for result in results if (end := phase.outcome(result)) is not None]
         _check_answered(phase.title if chunks.chunk == 1 else f"chunk {chunks.chunk} of {phase.title}", ended)
-        await _apply(phase, chunks, items, results)
+        await _apply_results(phase, chunks, items, results)
         del results, ended  # of many agents, they are more than the rows that are made next
         if not phase.overlaps:
             await engine.flush()
@@ -297,7 +297,7 @@ async def worked[I, R](
     return [done.result for done in await executor.map(work, engine.within_budget(items), done=count)]
 
 
-async def _apply[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], results: Sequence[R]) -> None:
+async def _apply_results[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], results: Sequence[R]) -> None:
     at = 0
     while at < len(items) and not (at and chunks.is_between and phase.is_over(chunks)):
         piece = slice(at, at + chunks.room)
@@ -310,7 +310,7 @@ async def _apply[I, R](phase: Phase[I, R], chunks: Chunks, items: Sequence[I], r
             await chunks.commit(phase.collect())
 
 
-def _window[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
+def _window_size[I, R](engine: Engine, phase: Phase[I, R], chunks: Chunks) -> int:
     """Return how many items to take: what is left of the chunk, or enough whole chunks to fill batches and slots."""
     if not phase.looks_ahead or phase.chunk is None:
         return chunks.room

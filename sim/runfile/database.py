@@ -34,13 +34,13 @@ def run_tables() -> Sequence[Table]:
 
 
 @cache
-def _statements() -> Mapping[str, str]:
+def _table_statements() -> Mapping[str, str]:
     """Return the SQL that makes each table, by the table's name."""
     return {table.name: table.statements() for table in run_tables()}
 
 
 @cache
-def _views() -> str:
+def _read_views() -> str:
     return resources.files(__package__).joinpath("sql", "views.sql").read_text(encoding="utf-8")
 
 
@@ -50,7 +50,7 @@ def make_schema(con: duckdb.DuckDBPyConnection) -> None:
     Everything happens in the caller's transaction, or each statement in its own if there is none.
     """
     there = {name for (name,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    con.execute("\n".join([*(sql for name, sql in _statements().items() if name not in there), _views()]))
+    con.execute("\n".join([*(sql for name, sql in _table_statements().items() if name not in there), _read_views()]))
     made_at = datetime.now(UTC).replace(tzinfo=None)
     con.execute("INSERT INTO migrations VALUES (?, 'declared tables', ?)", [SCHEMA_VERSION, made_at])
 
@@ -226,7 +226,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
     """
     with ExitStack() as stack:
         try:
-            folder = _entered(stack, path)
+            folder = _enter_folder(stack, path)
         except OSError as error:
             raise RunFileError(
                 f"Nothing can be written beside {str(path)!r} ({error.strerror}); make room, or give a path elsewhere."
@@ -234,7 +234,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
         yield folder
 
 
-def _entered(stack: ExitStack, path: Path) -> Path:
+def _enter_folder(stack: ExitStack, path: Path) -> Path:
     try:
         return stack.enter_context(files.folder_beside(path))
     except OSError:  # it may lie where nothing can be written
@@ -273,7 +273,7 @@ class Cursors:
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Yield a cursor that sees committed rows and cannot write. Raises `ClosedError` once closed."""
-        cursor = self._lend()
+        cursor = self._lend_cursor()
         try:
             cursor.execute("BEGIN TRANSACTION READ ONLY")
             yield cursor
@@ -296,7 +296,7 @@ class Cursors:
             self._is_shared = True
             return self._con.cursor()
 
-    def trim(self, most: int) -> None:
+    def trim_memory(self, most: int) -> None:
         """Make DuckDB keep at most `most` bytes of the file's blocks, unless the file is being read now.
 
         DuckDB keeps every block it wrote or read until it reaches its memory limit, which is 80 % of the machine's
@@ -324,7 +324,7 @@ class Cursors:
             with suppress(duckdb.OperationalError):  # a query that could not be stopped still has it
                 self._con.close()
 
-    def _lend(self) -> duckdb.DuckDBPyConnection:
+    def _lend_cursor(self) -> duckdb.DuckDBPyConnection:
         with self._changed:
             if self._closed:
                 raise ClosedError

@@ -50,7 +50,7 @@ class Unit(StrEnum):
     STAGE = "stage"
 
 
-def titled(phase: str, unit: Unit, number: int) -> str:
+def title_phase(phase: str, unit: Unit, number: int) -> str:
     """Return the words for a hop, step or stage: `hop 0`, `step 3`, `survey council after step 3`.
 
     For a phase of one stage, return the name of the phase.

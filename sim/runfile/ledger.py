@@ -152,11 +152,11 @@ class RunBatches:
         requests = orjson.dumps(batch.custom_ids).decode()
         created = batch.created_at.astimezone(UTC).replace(tzinfo=None)
         values = [batch.nonce, self._log.job, batch.batch_id, batch.endpoint, batch.input_file_id, requests, created]
-        await self._written(Statement(_OPENED, values))
+        await self._commit_statement(Statement(_OPENED, values))
 
     async def closed(self, nonce: str, status: str) -> None:
         """Record how a batch ended. It is durable after the calls the batch brought."""
-        await self._written(Statement(_CLOSED, [status, datetime.now(UTC).replace(tzinfo=None), nonce]))
+        await self._commit_statement(Statement(_CLOSED, [status, datetime.now(UTC).replace(tzinfo=None), nonce]))
 
     def open_batches(self) -> Sequence[OpenBatch]:
         """Return the batches of earlier sessions that are not closed."""
@@ -172,7 +172,7 @@ class RunBatches:
             for row in self._log.rows(BatchRow, _OPEN, {"job": self._log.job})
         ]
 
-    async def _written(self, statement: Statement) -> None:
+    async def _commit_statement(self, statement: Statement) -> None:
         await asyncio.wrap_future(self._log.commit(statements=[statement]))
 
 

@@ -21,7 +21,7 @@ import orjson
 from arro3.core import Table
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...core.arrow import parquet, read_stream, write_parquet
+from ...core.arrow import open_parquet, read_stream, write_parquet
 from ...core.database import quote_text
 from ...core.errors import SetupError, StorageError
 from ...core.files import whole_file
@@ -140,28 +140,28 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.close_connection = True
-        question = self._question()
+        question = self._read_question()
         if question is None:
             return
         try:
             with TemporaryDirectory(prefix="populace-") as folder:
                 answer = Path(folder, "answer.parquet")
-                self._fill(answer, question)
-                self._answer(answer)
+                self._fill_answer(answer, question)
+                self._send_answer(answer)
         except SetupError as error:
-            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            self._send_refusal(HTTPStatus.BAD_REQUEST, str(error))
         except ClosedError:
-            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The run has just ended; ask its file.")
+            self._send_refusal(HTTPStatus.SERVICE_UNAVAILABLE, "The run has just ended; ask its file.")
 
-    def _fill(self, answer: Path, question: _LiveQuery) -> None:
+    def _fill_answer(self, answer: Path, question: _LiveQuery) -> None:
         # Whole before it is sent: what fails late still has its status, and who reads slowly holds no cursor.
-        def work() -> None:
+        def write_rows() -> None:
             write_answer(ask(cursor, question.sql, question.params, most_bytes=_MOST_BYTES), answer)
 
         with self.server.cursors.reading() as cursor:
-            run_query(cursor, work, _limit_of(question))
+            run_query(cursor, write_rows, _limit_of(question))
 
-    def _answer(self, answer: Path) -> None:
+    def _send_answer(self, answer: Path) -> None:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "application/vnd.apache.parquet")
         self.send_header("Content-Length", str(answer.stat().st_size))
@@ -172,27 +172,29 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name http.server calls
         pass
 
-    def _question(self) -> _LiveQuery | None:
+    def _read_question(self) -> _LiveQuery | None:
         length = self.headers.get("Content-Length", "")
         given = self.headers.get("Authorization", "").encode()
         if not secrets.compare_digest(given, f"Bearer {self.server.token}".encode()):
-            self._refuse(HTTPStatus.UNAUTHORIZED, "The token is not the one in the sidecar of the run file.")
+            self._send_refusal(HTTPStatus.UNAUTHORIZED, "The token is not the one in the sidecar of the run file.")
         elif self.path != "/sql":
-            self._refuse(HTTPStatus.NOT_FOUND, f"There is nothing at {self.path!r}; post to /sql.")
+            self._send_refusal(HTTPStatus.NOT_FOUND, f"There is nothing at {self.path!r}; post to /sql.")
         elif not length.isdecimal() or int(length) > _LARGEST_QUESTION:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A question may have {_LARGEST_QUESTION} bytes at most.")
+            self._send_refusal(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A question may have {_LARGEST_QUESTION} bytes at most."
+            )
         else:
-            return self._parsed(self.rfile.read(int(length)))
+            return self._parse_question(self.rfile.read(int(length)))
         return None
 
-    def _parsed(self, body: bytes) -> _LiveQuery | None:
+    def _parse_question(self, body: bytes) -> _LiveQuery | None:
         try:
             return _LiveQuery.model_validate_json(body)
         except ValidationError:
-            self._refuse(HTTPStatus.BAD_REQUEST, 'A question is JSON: {"sql": "SELECT ...", "params": [...]}.')
+            self._send_refusal(HTTPStatus.BAD_REQUEST, 'A question is JSON: {"sql": "SELECT ...", "params": [...]}.')
             return None
 
-    def _refuse(self, status: HTTPStatus, sentence: str) -> None:
+    def _send_refusal(self, status: HTTPStatus, sentence: str) -> None:
         body = orjson.dumps({"error": sentence})
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -229,14 +231,14 @@ class LiveClient:
         connection = HTTPConnection("127.0.0.1", self._sidecar.port, timeout=_PATIENCE_SECONDS)
         try:
             connection.request("POST", "/sql", body, {"Authorization": f"Bearer {self._sidecar.token}"})
-            return _result(connection.getresponse())
+            return _read_result(connection.getresponse())
         except (OSError, HTTPException) as error:
             raise ClosedError from error
         finally:
             connection.close()
 
 
-def _result(response: HTTPResponse) -> QueryResult:
+def _read_result(response: HTTPResponse) -> QueryResult:
     if response.status == HTTPStatus.OK:
         return read_answer(response)
     if response.status == HTTPStatus.BAD_REQUEST:
@@ -259,7 +261,7 @@ def read_answer(body: IO[bytes]) -> QueryResult:
         path = Path(folder, "answer.parquet")
         with path.open("wb") as file:
             copyfileobj(body, file)
-        with parquet(path) as rows:
+        with open_parquet(path) as rows:
             facts = rows.query("_", f"SELECT key, value FROM parquet_kv_metadata({quote_text(str(path))})")  # noqa: S608  # noqa: S608 - our own path
             names = dict(facts.fetchall()) if facts else {}
             columns, types = (tuple(orjson.loads(names[name])) for name in (b"columns", b"types"))

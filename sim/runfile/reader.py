@@ -32,7 +32,7 @@ from .database import (
     is_early,
     is_experiment,
 )
-from .job_rows import RUN_KINDS, JobRow, Unit, titled
+from .job_rows import RUN_KINDS, JobRow, Unit, title_phase
 from .live import LiveClient, Sidecar
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class RunReader:
 
     def __enter__(self) -> Self:
         """Open the file and return the reader."""
-        self._open()
+        self._open_source()
         if self._made:
             self._check_made()
         return self
@@ -130,7 +130,7 @@ class RunReader:
             return self._ask(sql, params, limit)
         except ClosedError:
             # The run has ended since: its file can be opened now, or is being resumed by another process.
-            ask = self._open()
+            ask = self._open_source()
         try:
             return ask(sql, params, limit)
         except ClosedError as error:
@@ -162,15 +162,15 @@ class RunReader:
             self.close()
             raise
 
-    def _open(self) -> "_Ask":
+    def _open_source(self) -> "_Ask":
         left = _TRIES
-        while (ask := self._opened(is_last=left == 1)) is None:
+        while (ask := self._try_open(is_last=left == 1)) is None:
             left -= 1
             time.sleep(_PAUSE_SECONDS)
         self._ask, self._is_live = ask, self._con is None
         return ask
 
-    def _opened(self, *, is_last: bool) -> "_Ask | None":
+    def _try_open(self, *, is_last: bool) -> "_Ask | None":
         """Return what answers queries: this process, the file, or the process that writes it. None to try again."""
         self._con = None
         if cursors := cursors_of(self.path):
@@ -178,7 +178,7 @@ class RunReader:
         try:
             con = connect(self.path, read_only=True)
         except BusyError:
-            if (live := _live(self.path)) is None and is_last:
+            if (live := _find_live(self.path)) is None and is_last:
                 raise
             return live
         try:
@@ -220,7 +220,7 @@ def _check(con: duckdb.DuckDBPyConnection, path: Path, *, hubs: bool, experiment
         check_schema(con, str(path), hubs=hubs)
 
 
-def _live(path: Path) -> _Ask | None:
+def _find_live(path: Path) -> _Ask | None:
     sidecar = Sidecar.read(path)
     if sidecar is None:
         return None
@@ -269,8 +269,8 @@ def emissions_query(fields: Sequence[tuple[str, str, str]]) -> str:
         column = name if name not in _OWN and len(types[name]) == 1 else f"{kind}_{name}"
         columns.setdefault(column, (name, type_, []))[2].append(kind)
     said = [
-        f"CASE WHEN kind IN ({', '.join(map(_quoted, kinds))}) THEN "
-        f"TRY_CAST(e.payload ->> {_quoted(name)} AS {_TYPES.get(type_, 'VARCHAR')}) END AS {_named(column)}"
+        f"CASE WHEN kind IN ({', '.join(map(_quote_text, kinds))}) THEN "
+        f"TRY_CAST(e.payload ->> {_quote_text(name)} AS {_TYPES.get(type_, 'VARCHAR')}) END AS {_quote_name(column)}"
         for column, (name, type_, kinds) in columns.items()
     ]
     return (
@@ -279,11 +279,11 @@ def emissions_query(fields: Sequence[tuple[str, str, str]]) -> str:
     )
 
 
-def _quoted(text: str) -> str:
+def _quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _named(text: str) -> str:
+def _quote_name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
@@ -409,7 +409,7 @@ class Marker:
     @property
     def where(self) -> str:
         """The hop or step in words, as `titled` has it."""
-        return titled(self.phase, self.unit, self.number)
+        return title_phase(self.phase, self.unit, self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,7 +485,7 @@ class Recording(FileTables):
         """Steps that are complete."""
         return max((m.number for m in self.markers if m.unit is Unit.STEP), default=0)
 
-    def covers(self, phase: str, number: int) -> bool:
+    def has_completed(self, phase: str, number: int) -> bool:
         """Return whether this hop or step is within the completed ones."""
         return number <= max((m.number for m in self.markers if m.phase == phase), default=-1)
 
@@ -509,7 +509,7 @@ class Recording(FileTables):
     def _ends_of(self, phase: str, number: int) -> dict[CallKey, list[RecordedEnd]]:
         if self._loaded != (phase, number):
             attempts = self.query(_ATTEMPTS, {"job": self.job, "phase": phase, "number": number})
-            self._ends = _gathered(
+            self._ends = _gather_ends(
                 (CallKey(phase, number, owner, request, replicate, self.job), tuple(ended))
                 for owner, request, replicate, *ended in attempts
             )
@@ -564,7 +564,7 @@ def last_step(reader: RunReader) -> int:
     return int(step)
 
 
-def _gathered(
+def _gather_ends(
     attempts: Iterable[tuple[CallKey, tuple[str, str, str | None, str | None]]],
 ) -> dict[CallKey, list[RecordedEnd]]:
     found: dict[CallKey, list[RecordedEnd]] = {}

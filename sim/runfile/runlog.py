@@ -69,7 +69,7 @@ class RunLog:
         self.job = job
         self._con = con
         self.cursors = Cursors(con)
-        self._writer = Writer(con.cursor(), path, self.cursors.trim)
+        self._writer = Writer(con.cursor(), path, self.cursors.trim_memory)
         # Opening an ended run changes nothing; writing to it makes it a running one again.
         self._ahead: list[FileChange] = [] if going_on else [Statement(_GOES_ON, [job])]
         self._stack = ExitStack()
@@ -92,7 +92,7 @@ class RunLog:
 
         Raises `RunFileError` if it is not a run file, has a newer schema, or is already open.
         """
-        return cls(path, _opened(path, hubs=job is not None), job=job or 1, going_on=False)
+        return cls(path, _open_for_writing(path, hubs=job is not None), job=job or 1, going_on=False)
 
     @classmethod
     def begin(
@@ -104,7 +104,7 @@ class RunLog:
         writes what the job begins with, in the same transaction. Raises `RunFileError` as `open` does, and
         `SourceError` if it is not a hub either.
         """
-        con = _opened(path, hubs=True)
+        con = _open_for_writing(path, hubs=True)
         try:
             con.execute("BEGIN TRANSACTION")
             ((number,),) = con.execute("SELECT coalesce(max(job), 0) + 1 FROM jobs").fetchall()
@@ -257,7 +257,7 @@ class RunLog:
         return ahead
 
 
-def _opened(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
+def _open_for_writing(path: Path, *, hubs: bool) -> duckdb.DuckDBPyConnection:
     """Return a writing connection to a file after updating its schema."""
     check_unwritten(path)
     remove_parts(path)

@@ -59,7 +59,7 @@ class Journal:
         self._start = self.end = _HEADER.size
         try:
             self.path.unlink(missing_ok=True)
-            self._file = self._made(self.path)
+            self._file = self._make_journal(self.path)
         except OSError as error:
             raise StorageError(
                 f"Nothing can be written beside {str(run_file)!r} ({error.strerror}); make room or check rights, then "
@@ -73,7 +73,7 @@ class Journal:
             return
         vectors = [row for row in alike.get(VectorRow, ()) if isinstance(row, VectorRow)]
         parts = [row for row in alike.get(RequestPart, ()) if isinstance(row, RequestPart)]
-        record = _record(calls, vectors, parts)
+        record = _pack_record(calls, vectors, parts)
         self._write(record, self.end)
         self.end += len(record)
 
@@ -85,9 +85,9 @@ class Journal:
             os.ftruncate(self._file, _HEADER.size)
             end = self.end = _HEADER.size
         self._start = end
-        self._write(self._header(), 0)
+        self._write(self._pack_header(), 0)
         if end > _COMMITTED:
-            self._shorten()
+            self._drop_committed()
 
     def close(self) -> None:
         """Close the file. It is removed if nothing in it is left to commit."""
@@ -96,7 +96,7 @@ class Journal:
             if self._start == self.end:
                 self.path.unlink(missing_ok=True)
 
-    def _header(self) -> bytes:
+    def _pack_header(self) -> bytes:
         return _HEADER.pack(_MAGIC, self._owner, self._start)
 
     def _write(self, data: bytes, place: int) -> None:
@@ -104,20 +104,20 @@ class Journal:
         if os.write(self._file, data) < len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _made(self, path: Path, rest: bytes = b"") -> int:
+    def _make_journal(self, path: Path, rest: bytes = b"") -> int:
         make_file(path)
         file = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
-        os.write(file, self._header() + rest)
+        os.write(file, self._pack_header() + rest)
         return file
 
-    def _shorten(self) -> None:
+    def _drop_committed(self) -> None:
         """Write what is not committed to another file, which replaces this one."""
         os.lseek(self._file, self._start, os.SEEK_SET)
         rest = os.read(self._file, self.end - self._start)
         part = self.path.with_name(f"{self.path.name}.new")
         part.unlink(missing_ok=True)
         self._start, self.end = _HEADER.size, _HEADER.size + len(rest)
-        file = self._made(part, rest)
+        file = self._make_journal(part, rest)
         part.replace(self.path)
         os.close(self._file)
         self._file = file
@@ -134,7 +134,7 @@ def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[
     except OSError:
         return 0
     path.with_name(f"{path.name}.new").unlink(missing_ok=True)
-    rows = list(_rows(data)) if data[8:24] == _owner_of(con) else []
+    rows = list(_iter_rows(data)) if data[8:24] == _owner_of(con) else []
     calls = [row for row in rows if isinstance(row, Call)]
     hashes = {"hashes": list({call.request_hash for call in calls})}
     known = set(con.execute(_KNOWN_CALLS, hashes).fetchall())
@@ -142,7 +142,7 @@ def take_over(run_file: Path, con: duckdb.DuckDBPyConnection, insert: Callable[[
     parts = set(
         con.execute(_KNOWN_PARTS, {"parts": [one.part for one in rows if isinstance(one, RequestPart)]}).fetchall()
     )
-    missing = [row for row in rows if not {_key(row)} & (known | vectors | parts)]
+    missing = [row for row in rows if not {_row_key(row)} & (known | vectors | parts)]
     if missing:
         _insert_fitting(con, missing, insert)
     path.unlink(missing_ok=True)
@@ -178,7 +178,7 @@ def _owner_of(con: duckdb.DuckDBPyConnection) -> bytes:
     return blake2b(str(found).encode(), digest_size=16).digest()
 
 
-def _key(row: Row) -> tuple[Any, ...]:
+def _row_key(row: Row) -> tuple[Any, ...]:
     if isinstance(row, Call):
         return row.request_hash, row.owner, row.attempt, row.started_at.replace(tzinfo=None)
     if isinstance(row, RequestPart):
@@ -186,22 +186,22 @@ def _key(row: Row) -> tuple[Any, ...]:
     return (row.request_hash, row.text_hash) if isinstance(row, VectorRow) else ()
 
 
-def _record(calls: Sequence[Call], vectors: Sequence[VectorRow], parts: Sequence[RequestPart] = ()) -> bytes:
+def _pack_record(calls: Sequence[Call], vectors: Sequence[VectorRow], parts: Sequence[RequestPart] = ()) -> bytes:
     named = [(row.text_hash, row.model, row.request_hash, row.vector.size) for row in vectors]
     try:
         written = orjson.dumps([calls, named, parts])
     except TypeError:  # a long integer, or text that is none: the standard library writes both, and the table decides
-        written = json.dumps([_dicts(calls), named, _dicts(parts)], default=str).encode()
+        written = json.dumps([_make_dicts(calls), named, _make_dicts(parts)], default=str).encode()
     numbers = b"".join(np.asarray(row.vector, dtype="<f4").tobytes() for row in vectors)
     body = b"".join((len(written).to_bytes(4, "little"), written, numbers))
     return _RECORD.pack(len(body), zlib.crc32(body)) + body
 
 
-def _dicts(rows: Sequence[Call] | Sequence[RequestPart]) -> list[dict[str, Any]]:
+def _make_dicts(rows: Sequence[Call] | Sequence[RequestPart]) -> list[dict[str, Any]]:
     return [asdict(row) for row in rows]
 
 
-def _rows(data: bytes) -> Iterator[Row]:
+def _iter_rows(data: bytes) -> Iterator[Row]:
     """Yield the rows of all complete records that are not committed."""
     if len(data) < _HEADER.size or data[:8] != _MAGIC:
         return
@@ -285,22 +285,22 @@ class _PreparedInsert:
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
             try:
-                self._batch.hold(self._values(some))
+                self._batch.hold(self._column_values(some))
             except UNFIT:
                 some = [row for row in some if not self._is_unfit(row, set_aside)]
-                self._batch.hold(self._values(some))
+                self._batch.hold(self._column_values(some))
             try:
                 self._con.execute(self._statement)
             finally:
                 self._batch.clear()
         return set_aside
 
-    def _values(self, rows: Sequence[Row]) -> list[list[object]]:
+    def _column_values(self, rows: Sequence[Row]) -> list[list[object]]:
         return [list(map(column, rows)) for column in self._columns]
 
     def _is_unfit(self, row: Row, set_aside: list[SetAsideRow]) -> bool:
         try:
-            self._batch.hold(self._values([row]))
+            self._batch.hold(self._column_values([row]))
         except UNFIT as error:
             set_aside.append(SetAsideRow.of(self._table, row, error))
             return True
@@ -413,7 +413,7 @@ class Writer:
         self._closing = False
         self._work = threading.Event()
         self._urgent = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="populace-writer", daemon=True)
+        self._thread = threading.Thread(target=self._write_batches, name="populace-writer", daemon=True)
         self._thread.start()
 
     def submit(self, rows: Mapping[type[Row], list[Row]], statements: Sequence[FileChange] = ()) -> None:
@@ -468,22 +468,22 @@ class Writer:
             if not self._work.is_set():
                 self._work.set()
 
-    def _run(self) -> None:
+    def _write_batches(self) -> None:
         while True:
             self._work.wait()
             self._urgent.wait(GROUP_SECONDS)
-            batch = self._take()
+            batch = self._take_batch()
             if batch:
                 try:
                     self._write(batch)
                 except Exception as error:  # noqa: BLE001 - a thread that died silently would hang every commit
-                    self._fail(batch, error)
+                    self._fail_waiting(batch, error)
                     break
             elif self._closing:
                 break
-        self._shut()
+        self._close_database()
 
-    def _take(self) -> _Batch:
+    def _take_batch(self) -> _Batch:
         with self._lock:
             batch, self._batch = self._batch, _Batch()
             batch.journalled = self._journal.end
@@ -513,7 +513,7 @@ class Writer:
             self._untrimmed = 0
             self._trim(_CACHED)
 
-    def _fail(self, batch: _Batch, error: Exception) -> None:
+    def _fail_waiting(self, batch: _Batch, error: Exception) -> None:
         with self._lock:
             self._failure = error
             waiting = [*batch.futures, *self._batch.futures]
@@ -532,7 +532,7 @@ class Writer:
         error.__cause__ = self._failure
         return error
 
-    def _shut(self) -> None:
+    def _close_database(self) -> None:
         # Nothing is lost when this fails: what is committed is in the write-ahead log beside the file.
         with suppress(duckdb.Error):
             if self._failure is None:

@@ -44,7 +44,7 @@ class Item(ABC):
     dont_know: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        text, name = _any(self.text), _any(self.name)
+        text, name = _as_any(self.text), _as_any(self.name)
         if not isinstance(text, str) or not text.strip():
             raise SetupError(f"An item of a survey needs its question as a text, but {text!r} was given.")
         if not isinstance(name, str) or (name and _NAME.fullmatch(name) is None):
@@ -108,7 +108,7 @@ class Likert(Item):
 
     def check(self) -> None:
         """Raise `SetupError` if the scale is invalid."""
-        points, labels = self.points, _options(self, self.labels, "label", fewest=0)
+        points, labels = self.points, _check_options(self, self.labels, "label", fewest=0)
         object.__setattr__(self, "labels", labels)
         if not is_whole(points, 2, _MOST_POINTS):
             raise SetupError(
@@ -149,7 +149,7 @@ class Likert(Item):
         """Return the point that was answered, also if the answer is its label and every point has one."""
         if isinstance(answer, str) and len(self.labels) == self.points and answer.strip() in self.labels:
             return tuple(self.labels).index(answer.strip()) + 1
-        point = _number(answer)
+        point = _parse_number(answer)
         if point is None or point != int(point) or not 1 <= point <= self.points:
             raise ValueError(f"give a whole number from 1 to {self.points}, not {answer!r:.60}")
         return int(point)
@@ -175,7 +175,7 @@ class _OptionItem(Item):
 
     def check(self) -> None:
         """Raise `SetupError` if there are fewer than two options, or an option is given twice."""
-        object.__setattr__(self, "choices", _options(self, self.choices, "option", fewest=2))
+        object.__setattr__(self, "choices", _check_options(self, self.choices, "option", fewest=2))
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -273,7 +273,7 @@ class Number(Item):
 
         A bound that is not whole is an error too if the answer must be whole.
         """
-        low, high = _any(self.low), _any(self.high)
+        low, high = _as_any(self.low), _as_any(self.high)
         numbers = [one for one in (low, high) if isinstance(one, int | float) and not isinstance(one, bool)]
         if len(numbers) < 2 or not all(map(isfinite, numbers)) or not low < high:
             raise SetupError(
@@ -301,7 +301,7 @@ class Number(Item):
 
     def parsed(self, answer: object) -> float:
         """Return the number that was answered."""
-        number = _number(answer)
+        number = _parse_number(answer)
         if number is None or not self.low <= number <= self.high or (self.whole and number != int(number)):
             raise ValueError(
                 f"give a {'whole ' * self.whole}number from {self.low:g} to {self.high:g}, not {answer!r:.60}"
@@ -349,7 +349,7 @@ class FreeText(Item):
 ITEM_TYPES: Mapping[str, type[Item]] = {one.type: one for one in (Likert, Choice, Rank, Number, FreeText)}
 
 
-def _any(value: object) -> Any:
+def _as_any(value: object) -> Any:
     """Return the value, typed as `Any` because a user may have passed any type."""
     return value
 
@@ -359,7 +359,7 @@ def is_whole(value: object, low: int, high: float = inf) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
-def _options(item: Item, given: Sequence[str], what: str, *, fewest: int) -> tuple[str, ...]:
+def _check_options(item: Item, given: Sequence[str], what: str, *, fewest: int) -> tuple[str, ...]:
     options: tuple[Any, ...] = (given,) if isinstance(given, str) else tuple(given)
     if not all(isinstance(one, str) and one.strip() for one in options):
         raise SetupError(f"The item {item.text!r} has the {what}s {options!r:.120}; each must be a text.")
@@ -378,7 +378,7 @@ def _options(item: Item, given: Sequence[str], what: str, *, fewest: int) -> tup
     return found
 
 
-def _number(answer: object) -> float | None:
+def _parse_number(answer: object) -> float | None:
     if isinstance(answer, str):
         try:
             answer = float(answer)

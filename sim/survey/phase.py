@@ -55,7 +55,7 @@ def respondent_of(state: SocietyState, survey: Survey, resident: Resident, repli
         news=state.world.told_to(agent),
         memories=resident.memory.recall(survey.cue, settings.recalled),
         orders=survey.orders(seed=state.seed, step=step, agent=agent, replicate=replicate),
-        context=context.varied(replicate=replicate),
+        context=context.vary_context(replicate=replicate),
     )
 
 
@@ -78,7 +78,7 @@ def survey_request(
     If the prompt exceeds `prompt_tokens`, the oldest notes are cut first, then the oldest news, then the end of the
     persona's description. 0 is no limit.
     """
-    prompt = _rendered(survey, items, orders, respondent, world)
+    prompt = _render_survey(survey, items, orders, respondent, world)
     while prompt_tokens and (over := prompt_size(prompt) - prompt_tokens) > 0:
         if respondent.memories:
             respondent = replace(respondent, memories=respondent.memories[1:])
@@ -88,7 +88,7 @@ def survey_request(
             respondent = replace(respondent, persona=persona)
         else:
             break
-        prompt = _rendered(survey, items, orders, respondent, world)
+        prompt = _render_survey(survey, items, orders, respondent, world)
     return prompt, survey_schema(items)
 
 
@@ -100,10 +100,10 @@ def least_size(survey: Survey, *, world: str) -> int:
     items, orders = tuple(survey.items), survey.orders(seed=0, step=0, agent="", replicate=0)
     nobody = Respondent("", "", "", (), (), orders, RequestContext(survey.phase, 0, "", 0))
     parts = [slice(n, n + 1) for n in range(len(items))] if survey.one_by_one else [slice(None)]
-    return max(prompt_size(_rendered(survey, items[part], orders[part], nobody, world)) for part in parts)
+    return max(prompt_size(_render_survey(survey, items[part], orders[part], nobody, world)) for part in parts)
 
 
-def _rendered(
+def _render_survey(
     survey: Survey, items: Sequence[Item], orders: Sequence[Shown], respondent: Respondent, world: str
 ) -> RenderedPrompt:
     template = survey_prompt()
@@ -217,7 +217,7 @@ class SurveyWork:
         async def ask(part: tuple[tuple[Item, ...], tuple[Shown, ...]]) -> list[ItemAnswer]:
             some, shown = part
             prompt, schema = survey_request(self.survey, some, shown, item, world=self.world, prompt_tokens=most)
-            return _split(some, refused_length(prompt, most) or await model.ask(prompt, schema, item.context))
+            return _split_answers(some, refused_length(prompt, most) or await model.ask(prompt, schema, item.context))
 
         asked = parts if self.survey.one_by_one else [(items, orders)]
         # All at once: requests by batch that waited for each other would be in a batch each.
@@ -225,16 +225,16 @@ class SurveyWork:
         return tuple(one for some in answers for one in some)
 
 
-def _split(items: Sequence[Item], answer: Answer[Mapping[str, Any]]) -> list[ItemAnswer]:
+def _split_answers(items: Sequence[Item], answer: Answer[Mapping[str, Any]]) -> list[ItemAnswer]:
     """Return the answer to each item. If the answer as a whole does not fit, keep the items that do."""
     values: Mapping[str, Any] = answer.value or {}
     if answer.outcome is Outcome.SCHEMA_MISMATCH:
         values = partial_answers(items, answer.raw)
     lost = ItemAnswer(None, answer.outcome, answer.reason, answer.attempts)
-    return [_known(values[item.name]) if item.name in values else lost for item in items]
+    return [_read_value(values[item.name]) if item.name in values else lost for item in items]
 
 
-def _known(value: Any) -> ItemAnswer:
+def _read_value(value: Any) -> ItemAnswer:
     return ItemAnswer(None, UNSURE) if value == DONT_KNOW else ItemAnswer(value)
 
 
@@ -296,7 +296,7 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
     ) -> list[tuple[ItemAnswer, ...]]:
         """Return the answers of the model, or of the scenario's rule."""
         if not self._is_rule:
-            return await worked(self.work, await self._reminded(items), executor, engine)
+            return await worked(self.work, await self._remind_respondents(items), executor, engine)
         found = []
         for item in items:
             found.append(self._by_rule(item))
@@ -315,12 +315,12 @@ class SurveyPhase(Phase[Respondent, tuple[ItemAnswer, ...]]):
         unrecalled, self._unrecalled, self._rows = self._unrecalled, [], []
         return Changes(
             rows=[*made, *failures, *unrecalled],
-            events=[self.name, *map(_event, made)],
+            events=[self.name, *map(_survey_event, made)],
             failed=len(failures),
             counts={"answered": len(done) - len(failures)},
         )
 
-    async def _reminded(self, items: Sequence[Respondent]) -> Sequence[Respondent]:
+    async def _remind_respondents(self, items: Sequence[Respondent]) -> Sequence[Respondent]:
         """Return the respondents with the notes nearest to the questions by meaning."""
         recall, state, survey = self._recall, self._state, self._survey
         if recall is None:
@@ -367,7 +367,7 @@ def answer_by_rule(scenario: Scenario, resident: Resident, item: Item, rng: Any)
         value: object = scenario.answer(resident, item, rng)
         if value is None and not item.dont_know:
             raise TypeError(f"it must give an answer to {item.name!r}, which allows no don't know, and gave None")
-        return ItemAnswer(None, UNSURE) if value is None else _known(item.read(value))
+        return ItemAnswer(None, UNSURE) if value is None else _read_value(item.read(value))
 
 
 def survey_rows(survey: Survey, *, job: int, step: int) -> list[SurveyRow]:
@@ -406,7 +406,7 @@ def _is_lost(answer: ItemAnswer) -> bool:
     return answer.outcome not in (Outcome.OK, UNSURE)
 
 
-def _event(row: SurveyRow | AnswerRow) -> object:
+def _survey_event(row: SurveyRow | AnswerRow) -> object:
     """Return what the event hash holds of a row. Leaves out the job number and the text of a reason."""
     if isinstance(row, AnswerRow):
         shown = [row.survey, row.step, row.agent, row.item, row.replicate, row.value, row.shown]

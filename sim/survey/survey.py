@@ -66,7 +66,7 @@ class Survey:
     repeats: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        name, at = _any(self.name), _any(self.at)
+        name, at = _as_any(self.name), _as_any(self.at)
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
             raise SetupError(
                 f"A survey is called {name!r}; give it 1 to 64 letters, digits, blanks and any of _ . + -, beginning "
@@ -75,7 +75,7 @@ class Survey:
         object.__setattr__(self, "items", self._named_items())
         object.__setattr__(self, "at", tuple(sorted(at)) if isinstance(at, Sequence | set | range) else (at,))
         self._check_steps()
-        if self.of is not None and not isinstance(_any(self.of), Sample):
+        if self.of is not None and not isinstance(_as_any(self.of), Sample):
             raise SetupError(
                 f"The survey {name!r} is to be asked of {self.of!r}; give Sample(30), Panel(30), or nothing for "
                 f"everybody."
@@ -171,7 +171,7 @@ class Survey:
             raise SetupError(f"The survey {self.name!r} has every={self.every!r}; give a whole number from 1.")
 
 
-def _any(value: object) -> Any:
+def _as_any(value: object) -> Any:
     """Return the value, typed as `Any` because a user may have passed any type."""
     return value
 

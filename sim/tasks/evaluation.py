@@ -114,13 +114,13 @@ def _of_test_set(path: Path) -> ProblemSet:
     rows = 0
     for number, row in read_rows(path, 'write one object a line, as {"problem": "...", "answer": "..."}'):
         rows, source = rows + 1, f"{path.name}:{number}"
-        text = _first(row, _PROBLEM)
+        text = _first_value(row, _PROBLEM)
         answer = _known_answer(row)
         if not text or not answer:
             lacking.append(source)
             continue
-        level = _first(row, ("level", "difficulty"))
-        found.append(ProblemRow(0, number, text, answer, level or None, _first(row, _TYPE) or None, source))
+        level = _first_value(row, ("level", "difficulty"))
+        found.append(ProblemRow(0, number, text, answer, level or None, _first_value(row, _TYPE) or None, source))
     if not found:
         raise SetupError(
             f"{str(path)!r} holds no problem with an answer in {rows:,} row{'' if rows == 1 else 's'}; each needs a "
@@ -129,7 +129,7 @@ def _of_test_set(path: Path) -> ProblemSet:
     return ProblemSet(tuple(found), False, len(lacking), rows, tuple(lacking[:3]))
 
 
-def _first(row: dict[str, object], keys: Sequence[str]) -> str:
+def _first_value(row: dict[str, object], keys: Sequence[str]) -> str:
     for key in keys:
         value = row.get(key)
         if isinstance(value, str) and value.strip():
@@ -141,11 +141,11 @@ def _first(row: dict[str, object], keys: Sequence[str]) -> str:
 
 def _known_answer(row: dict[str, object]) -> str:
     """Return the answer of a row of a test set, or "" if it states none."""
-    answer = _first(row, _ANSWER)
+    answer = _first_value(row, _ANSWER)
     # GSM8K has the whole solution in `answer`, and others the answer in a box: compared as it stands, none is right.
     if answer and not _MARKED.search(answer):
         return answer
-    return _in_solution(answer) or _in_solution(_first(row, _SOLUTION))
+    return _in_solution(answer) or _in_solution(_first_value(row, _SOLUTION))
 
 
 def _in_solution(solution: str) -> str:

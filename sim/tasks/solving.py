@@ -19,7 +19,7 @@ from ...agents.actions import Action, KnownSolution
 from ...agents.answer_check import SameAnswer, final_answer, shared_checker
 from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import STATED
-from ...agents.procedural.judging import solving
+from ...agents.procedural.judging import make_solutions
 from ...agents.sandbox import CodeOutcome, confinement, run_code
 from ...agents.text_faults import is_refusal
 from ...agents.text_forms import PROGRAM, SOLUTION
@@ -238,13 +238,13 @@ class SolvingWork:
         """
         known = self.known(item) if self.known is not None else None
         reference = item.field(REFERENCE) or item.field(STATED) or (known.answer if known is not None else "")
-        asked = (self._solution(item, known, model, *vote) for vote in self.voters.votes)
+        asked = (self._ask_solution(item, known, model, *vote) for vote in self.voters.votes)
         found = await answered(asked)
         if self.is_replay:
             return Solved(tuple(found), (), (), reference)
         return await asyncio.to_thread(compared, found, reference)
 
-    async def _solution(
+    async def _ask_solution(
         self,
         item: Output,
         known: KnownSolution | None,
@@ -260,8 +260,8 @@ class SolvingWork:
         if self.context is not None:  # so that its calls are told from those of a job that solves what was made
             prompt = replace(prompt, name=VERIFY)
         # The stand-in, where it is the solver, knows the solutions of its own problems.
-        schema = replace(_SCHEMAS[method], generators={prompt.name: solving(known)})
-        answer = await model.ask(prompt, schema, context.varied(role=role, replicate=replicate))
+        schema = replace(_SCHEMAS[method], generators={prompt.name: make_solutions(known)})
+        answer = await model.ask(prompt, schema, context.vary_context(role=role, replicate=replicate))
         text, found = answer.raw, None
         outcome, reason = str(answer.outcome), answer.reason
         match answer.value:

@@ -122,12 +122,12 @@ class TaskSettings(Settings):
 
     @field_validator("language")
     @classmethod
-    def _known(cls, given: str) -> str:
+    def _check_language(cls, given: str) -> str:
         return find_language(given) if given else given
 
     @field_validator("against", mode="before")
     @classmethod
-    def _several(cls, given: object) -> object:
+    def _as_several(cls, given: object) -> object:
         return (given,) if isinstance(given, str) and given else given
 
 
@@ -191,7 +191,9 @@ class Task(Scenario):
         super().__init__(settings)
         prompt = prompt_of(self.actions)
         own = type(self.settings).model_fields
-        fixed = {name: self._word(name).lower() for name in prompt.draws if name in own and self.phrase_of(name)}
+        fixed = {
+            name: self._setting_word(name).lower() for name in prompt.draws if name in own and self.phrase_of(name)
+        }
         if fixed:
             prompt = replace(prompt, fixed=fixed)
             self.actions = tuple(action.configured(prompt=prompt) for action in self.actions)
@@ -218,7 +220,7 @@ class Task(Scenario):
         given = self.settings.demonstrations
         return Path(given) if given else Path(inspect.getfile(type(self))).with_name("demonstrations.jsonl")
 
-    def resized(self, n: int) -> Self:
+    def resize_task(self, n: int) -> Self:
         """Return the same task for `n` rows."""
         return type(self)(self.settings.model_copy(update={"n": n}))
 
@@ -263,11 +265,11 @@ class Task(Scenario):
     def phrase_of(self, setting: str) -> str:
         """Return what the prompt says about the value of a setting, or "" if it does not mention the setting."""
         phrases = prompt_of(self.actions).choices.get(setting, {})
-        word = self._word(setting)
+        word = self._setting_word(setting)
         known = phrases.get(word.lower())
         return Template(phrases.get("other", "")).safe_substitute({setting: word}) if known is None else known
 
-    def _word(self, setting: str) -> str:
+    def _setting_word(self, setting: str) -> str:
         value = getattr(self.settings, setting)
         return str(value).strip() if not isinstance(value, bool) else "yes" if value else "no"
 
@@ -278,7 +280,7 @@ class Task(Scenario):
         if not self.shows_demonstrations:
             return observation
         rng = rng_for(resident.model.seed, "demonstrations", world.step, resident.id)
-        return replace(observation, examples=self._examples(rng))
+        return replace(observation, examples=self._draw_examples(rng))
 
     @property
     def rows_wanted(self) -> int | None:
@@ -287,13 +289,13 @@ class Task(Scenario):
 
     def active(self, society: SocietyView, rng: random.Random) -> Sequence[Resident]:
         """Return the agents to ask in this round, at most as many as rows are missing."""
-        return self._round(society)
+        return self._choose_round(society)
 
     def ended(self, society: SocietyView) -> bool:
         """Return whether enough rows are accepted, all agents have been asked, or too few outputs are novel."""
-        return self._is_exhausted(society.newest) or not self._round(society)
+        return self._is_exhausted(society.newest) or not self._choose_round(society)
 
-    def _round(self, society: SocietyView) -> list[Resident]:
+    def _choose_round(self, society: SocietyView) -> list[Resident]:
         residents, each = society.residents, self.settings.per_persona
         missing = self.settings.n - sum(one.accepted for one in residents)
         if missing <= 0:
@@ -310,11 +312,11 @@ class Task(Scenario):
         least = self.settings.until_novelty
         return least is not None and len(newest) == newest.maxlen and sum(newest) < least * len(newest)
 
-    def _examples(self, rng: random.Random) -> str:
+    def _draw_examples(self, rng: random.Random) -> str:
         how, shown = self.settings.prompting, self.demonstrations
         drawn = rng.sample(shown, min(self.settings.shots, len(shown)))
         examples = "\n\n".join(one.rendered(with_persona=how == "persona-few-shot") for one in drawn)
-        return Template(prompt_of(self.actions).phrase("examples", how)).safe_substitute(examples=examples)
+        return Template(prompt_of(self.actions).find_phrase("examples", how)).safe_substitute(examples=examples)
 
     def _check_prompt(self) -> None:
         prompt, how = prompt_of(self.actions), self.settings.prompting
@@ -323,7 +325,7 @@ class Task(Scenario):
                 f"The prompt {prompt.name!r} of {self.name!r} shows no demonstrations, so prompting cannot be {how!r}; "
                 f"give it the slot $examples and phrases [choices.examples], or use zero-shot."
             )
-        prompt.phrase("examples", how)
+        prompt.find_phrase("examples", how)
 
 
 async def prepare_task(engine: Engine, task: Task, state: SocietyState, recall: EmbeddingRecall | None) -> None:
@@ -556,7 +558,7 @@ class ProblemTask(Task):
         """Configure the actions by the settings. Raises `SetupError` for invalid settings."""
         super().__init__(settings)
         self.actions = tuple(
-            action.configured(settings=self.settings, checks=(*action.checks, *self._asked(action)))
+            action.configured(settings=self.settings, checks=(*action.checks, *self._asking_checks(action)))
             for action in self.actions
         )
         if self.settings.focus.strip() and not self.phrase_of("focus"):
@@ -566,7 +568,7 @@ class ProblemTask(Task):
                 f'{self.settings.focus!r}; give it [choices.focus] with other = "... $focus ...", or leave focus out.'
             )
 
-    def _asked(self, action: type[Action]) -> list[Check]:
+    def _asking_checks(self, action: type[Action]) -> list[Check]:
         """List the checks that ask a model: solutions first, so that the reviewer sees the answer they agree on."""
         is_verified = self.settings.verify and STATED in action.model_fields
         checks: list[Check] = [SolutionsAgree(self.settings.verify)] if is_verified else []

@@ -41,7 +41,7 @@ class YieldWatch:
         self._made, self._accepted = map(int, log.query(_YIELD)[0]) if log.may_hold(EmissionRow) else (0, 0)
         #: Reasons by check.
         self._rejected: defaultdict[str, list[str]] = defaultdict(list)
-        self._count(log.rows(CheckRow, _COMMITTED, {"first": _REMEMBERED}))
+        self._count_rejected(log.rows(CheckRow, _COMMITTED, {"first": _REMEMBERED}))
 
     def note(self, emission: int, checks: Iterable[CheckRow]) -> None:
         """Count an output with its checks. Raises `PausedError` if it shows that too few pass."""
@@ -49,7 +49,7 @@ class YieldWatch:
         self._made = emission
         self._accepted += all(one.outcome != CheckOutcome.FAILED for one in found)
         if emission <= _REMEMBERED:
-            self._count(found)
+            self._count_rejected(found)
         if emission == _FIRST:
             self._check_rejected()
         if emission >= _ENOUGH and emission % _ENOUGH == 0 and (emission // _ENOUGH).bit_count() == 1:
@@ -77,7 +77,7 @@ class YieldWatch:
         """Turns that are worth waiting for before more are asked: until it is known whether answers pass at all."""
         return max(0, _FIRST - self._made) if self._max_rejected < 1 else 0
 
-    def _count(self, checks: Iterable[CheckRow]) -> None:
+    def _count_rejected(self, checks: Iterable[CheckRow]) -> None:
         for one in checks:
             if one.outcome == CheckOutcome.FAILED:
                 self._rejected[one.check].append(one.reason)

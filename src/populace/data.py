@@ -34,7 +34,7 @@ def solve(run: Path | str, solvers: Sequence[str] = (), **options: Any) -> Outpu
 
     A solver is MODEL or MODEL@URL. `options` are those of `solving_job` and `run_job`. Raises what they raise.
     """
-    asked = _split(options)
+    asked = _take_job_options(options)
     job, models = solving_job(Path(run), solvers, base_url=asked.get("base_url"), **options)
     return run_job(run, job, **{**models, **asked})
 
@@ -47,7 +47,7 @@ def grade(
     With `responses`, a teacher responds so many times to each output first, and the responses are graded. A grader is
     MODEL or MODEL@URL. `options` are those of `grading_job` and `run_job`. Raises what they raise.
     """
-    asked, run = _split(options), Path(run)
+    asked, run = _take_job_options(options), Path(run)
     if responses is not None:
         chosen = {name: options.get(name) for name in ("kinds", "n", "all", "script")}
         found = responding_job(run, teacher, base_url=asked.get("base_url"), responses=responses, **chosen)
@@ -68,11 +68,11 @@ def solving_job(
     `chosen` are fields of `SolvingSpec` and `SolverPanel`; None is not given. Raises `SetupError` for a run without
     problems.
     """
-    given = _models(run, parse_solvers(solvers), "solver", base_url)
+    given = _choose_models(run, parse_solvers(solvers), "solver", base_url)
     _check_problems(run, chosen.get("kinds") or ())
     job = SolvingJob(solving_spec(given, **chosen))
     job.actions = tuple(find_actions(run, job, script, "solve"))
-    return job, _first(given)
+    return job, _first_model(given)
 
 
 def grading_job(
@@ -89,7 +89,7 @@ def grading_job(
 
     `chosen` are fields of `GradingSpec`, or of `ComparingSpec` where outputs are compared in pairs.
     """
-    given = _models(run, parse_models(graders, "grader", parameter("votes")), "grader", base_url)
+    given = _choose_models(run, parse_models(graders, "grader", parameter("votes")), "grader", base_url)
     for name, needed, fits in (
         ("pairs", "pairwise grading", pairwise),
         ("threshold", "grades, not pairs", not pairwise),
@@ -105,8 +105,8 @@ def grading_job(
     chosen["rubrics"] = rubrics_for(kinds, None if rubric is None else read_rubric(rubric))
     chosen |= {"responses": has_responses, **grader_roles(given)}
     if pairwise:
-        return ComparingJob(ComparingSpec.given(**chosen)), _first(given)
-    return GradingJob(GradingSpec.given(**chosen)), _first(given)
+        return ComparingJob(ComparingSpec.given(**chosen)), _first_model(given)
+    return GradingJob(GradingSpec.given(**chosen)), _first_model(given)
 
 
 def responding_job(
@@ -114,12 +114,12 @@ def responding_job(
 ) -> tuple[RespondingJob, dict[str, Any]]:
     """Return the job in which a teacher responds to the outputs of a run, and its model."""
     named = parse_models((teacher,), "teacher", parameter("responses")) if teacher else ()
-    first, *others = _models(run, named, "solver", base_url)
+    first, *others = _choose_models(run, named, "solver", base_url)
     if others:
         raise SetupError(f"{parameter('teacher')} names one model; leave the others out.")
     job = RespondingJob(RespondingSpec.given(**chosen, teacher=first.model))
     job.actions = tuple(find_actions(run, job, script, "grade"))
-    return job, _first([first])
+    return job, _first_model([first])
 
 
 def find_actions(run: Path, kind: "JobKind[Any, Any]", script: Path | None, command: str) -> "Sequence[type[Action]]":
@@ -180,13 +180,13 @@ def find_made_by(
     return found
 
 
-def _split(options: dict[str, Any]) -> JobOptions:
+def _take_job_options(options: dict[str, Any]) -> JobOptions:
     """Take out and return the options of a job, whatever it is to do."""
     names = [name for name in options if name in JobOptions.__annotations__ or name == "model"]
     return cast("JobOptions", {name: options.pop(name) for name in names})
 
 
-def _models(run: Path, named: Sequence[RoleModel], role: str, base_url: Any) -> Sequence[RoleModel]:
+def _choose_models(run: Path, named: Sequence[RoleModel], role: str, base_url: Any) -> Sequence[RoleModel]:
     """Return the models that were named, or else the one that did this, or all, in the run."""
     if named:
         return named
@@ -194,7 +194,7 @@ def _models(run: Path, named: Sequence[RoleModel], role: str, base_url: Any) -> 
     return [own.model_copy(update={"base_url": base_url}) if base_url else own]
 
 
-def _first(given: Sequence[RoleModel]) -> dict[str, Any]:
+def _first_model(given: Sequence[RoleModel]) -> dict[str, Any]:
     """Return the first of the models as a job takes it."""
     return {"model": given[0].model, "base_url": given[0].base_url or None, "prices": given[0].prices}
 

@@ -90,7 +90,7 @@ def run(
     Anything else there is refused. An interrupted call (Ctrl-C) leaves a paused run. `progress` is shown in a notebook;
     True shows it in a terminal, False nowhere. Raises `SetupError` for what cannot be run, `RunError` when it fails.
     """
-    society = _society(
+    society = _make_society(
         scenario, settings, growth, out, resume=resume, overwrite=overwrite, progress=progress, **options
     )
     return society if isinstance(society, FinishedRun) else society.run()
@@ -127,7 +127,7 @@ def make(
     if growth is None:
         asked = {"hub": hub, "select": select, "agents": agents, "hops": options.pop("hops", None)}
         asked |= {"seeds": options.pop("seeds", None), "draw": options.pop("draw", None if hub is None else made.draw)}
-        growth = made.growth(_growth(None, **asked), is_counted=agents is not None)
+        growth = made.growth(_make_growth(None, **asked), is_counted=agents is not None)
     if script is not None:
         return run(str(script), settings=given, growth=growth, **options)
     return run(made, growth=growth, **options)
@@ -187,7 +187,7 @@ async def run_async(*args: Any, **options: Any) -> FinishedRun:
     """
     given = signature(run).bind(*args, **options)
     given.apply_defaults()
-    society = await asyncio.to_thread(_society, *given.args, **given.kwargs)
+    society = await asyncio.to_thread(_make_society, *given.args, **given.kwargs)
     if isinstance(society, FinishedRun):
         return society
     running = asyncio.create_task(asyncio.to_thread(society.run))
@@ -225,7 +225,7 @@ def grow(
     growth = {name: options.pop(name) for name in list(options) if name in Growth.model_fields}
     wanted = Growth.unlimited(sources=tuple(map(str, sources)) or None, hub=people, agents=agents, hops=hops, **growth)
     path, seed = Path(hub), options.pop("seed", 0)
-    asked = _asked(options, progress)
+    asked = _society_options(options, progress)
     if not is_made(path):
         return Society(GrowthOnly(), growth=wanted, seed=seed, out=path, **asked).run()
     model = (
@@ -238,10 +238,10 @@ def grow(
         stored = run_of(reader)
     if so_far is not None and stored.status == "finished":
         return FinishedRun(path, stored.event_hash or "", "It was grown already, so nothing was asked.")
-    return _resumed(path, GrowthOnly, asked).run()
+    return _resume_society(path, GrowthOnly, asked).run()
 
 
-def _asked(options: Mapping[str, Any], progress: Progress | bool | None) -> dict[str, Any]:
+def _society_options(options: Mapping[str, Any], progress: Progress | bool | None) -> dict[str, Any]:
     """Return options of a run as `Society` takes them: sampling among the limits, a model that can be asked."""
     asked = {name: value for name, value in options.items() if value is not None}
     limits = asked.pop("limits", {})
@@ -275,7 +275,9 @@ def _is_in_notebook() -> bool:
     return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
 
 
-def _resumed(path: Path, scenario: type[Scenario], asked: Mapping[str, Any], *, steps: int | None = None) -> Society:
+def _resume_society(
+    path: Path, scenario: type[Scenario], asked: Mapping[str, Any], *, steps: int | None = None
+) -> Society:
     """Return the society of the run in a file, which goes on with its own model where one was given by name."""
     names = {*ModelChoices.__annotations__, "progress"}
     given = {name: value for name, value in asked.items() if name in names}
@@ -294,7 +296,7 @@ def _check_names(
         raise SetupError(f"{function}() has no parameter {name!r}{hint}.")
 
 
-def _society(
+def _make_society(
     scenario: Scenario | type[Scenario] | str,
     settings: Mapping[str, Any] | None = None,
     growth: Growth | None = None,
@@ -307,20 +309,20 @@ def _society(
 ) -> Society | FinishedRun:
     """Return what `run` is to run; or the finished run, where its file holds it already."""
     _check_names("run", options, _RUN_NAMES)
-    made, script = _scenario(scenario, settings)
+    made, script = _make_scenario(scenario, settings)
     people = {name: options.pop(name, None) for name in ("seeds", "hub", "sample", "draw", "agents", "hops")}
     path = Path(out or f"{made.name if script is None else script.stem}.duckdb")
     if not isinstance(network := options.get("network", GROWN), str):
         options["network"] = _write_network(network, path)
         people["agents"] = people["agents"] or (len(network) if growth is None else None)
-    asked = _asked(options, progress)
-    society = Society(made, growth=_growth(growth, **people), out=path, scenario_file=script, **asked)
+    asked = _society_options(options, progress)
+    society = Society(made, growth=_make_growth(growth, **people), out=path, scenario_file=script, **asked)
     if overwrite and is_made(society.path):
         _remove_run(society.path, resume=resume)
     if not is_made(society.path):
         return society
     steps = options.get("steps", RunConfig().steps)
-    return _finished(society, resume=resume) or _resumed(society.path, type(made), asked, steps=steps)
+    return _find_finished(society, resume=resume) or _resume_society(society.path, type(made), asked, steps=steps)
 
 
 def _write_network(graph: "nx.Graph", out: Path) -> str:
@@ -334,7 +336,7 @@ def _write_network(graph: "nx.Graph", out: Path) -> str:
     return f"file:{path}"
 
 
-def _scenario(
+def _make_scenario(
     scenario: Scenario | type[Scenario] | str, settings: Mapping[str, Any] | None
 ) -> tuple[Scenario, Path | None]:
     """The scenario, and the script that it is from, if it was named by one."""
@@ -349,7 +351,7 @@ def _scenario(
     return found(dict(settings or {})), script
 
 
-def _growth(growth: Growth | None, **options: Any) -> Growth:
+def _make_growth(growth: Growth | None, **options: Any) -> Growth:
     given = {name: value for name, value in options.items() if value is not None}
     if growth is None:
         return Growth.given(**given)
@@ -370,7 +372,7 @@ def _remove_run(path: Path, *, resume: bool) -> None:
     remove_database(path)
 
 
-def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
+def _find_finished(society: Society, *, resume: bool) -> FinishedRun | None:
     """The run in the file when it is the one that is asked for, and finished; None when it is to be resumed.
 
     Raises `SetupError` when it is another run, or unfinished and not to be resumed.
@@ -378,7 +380,7 @@ def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
     path, steps = society.path, society.steps_wanted
     with open_run(path) as reader:
         stored, was, lived, is_live = run_of(reader), RunConfig.read(reader), last_step(reader), reader.is_live
-    if differences := _differences(stored.run_spec, was, society, resume=resume):
+    if differences := _list_differences(stored.run_spec, was, society, resume=resume):
         raise SetupError(
             f"{str(path)!r} holds another run: {'; '.join(differences)}. Give another {parameter('out')}, or replace "
             f"it with {parameter('overwrite', value=True)}."
@@ -396,12 +398,12 @@ def _finished(society: Society, *, resume: bool) -> FinishedRun | None:
     return None
 
 
-def _differences(spec: RunSpec, was: RunConfig, society: Society, *, resume: bool) -> list[str]:
+def _list_differences(spec: RunSpec, was: RunConfig, society: Society, *, resume: bool) -> list[str]:
     """What the run in the file is otherwise than the one that is asked for, in words."""
     wanted = society.config
     if was.scenario != wanted.scenario:
         return [f"its scenario is {was.scenario!r}, not {wanted.scenario!r}"]
-    found = [(one.name, one.was, one.wanted) for one in was.differences(wanted)]
+    found = [(one.name, one.was, one.wanted) for one in was.list_differences(wanted)]
     # A run that goes on may be given other limits.
     if not resume and was.limits.retry_refusals != wanted.limits.retry_refusals:
         found.append(("retry_refusals", was.limits.retry_refusals, wanted.limits.retry_refusals))

@@ -47,31 +47,31 @@ async def test_a_budget_of_calls_is_kept_to_the_call(opened: Open, openai_server
 async def test_what_earlier_sessions_spent_counts() -> None:
     spent = Spent(calls=500, answers=500, input_tokens=900, output_tokens=100, cost=0.25)
     with pytest.raises(PausedError, match="500 calls"):
-        await budget(spent, max_calls=500).reserve(TURN)
+        await budget(spent, max_calls=500).reserve_call(TURN)
     with pytest.raises(PausedError, match=r"1,000 tokens is spent \(1,000 were counted\)"):
-        await budget(spent, max_tokens=1000).reserve(TURN)
+        await budget(spent, max_tokens=1000).reserve_call(TURN)
     with pytest.raises(PausedError, match=r"0\.2 dollars is spent \(0\.2500"):
-        await budget(spent, max_cost=0.2).reserve(TURN)
-    await budget(spent, max_calls=501, max_tokens=1150, max_cost=0.26).reserve(TURN, PROMPT)
+        await budget(spent, max_cost=0.2).reserve_call(TURN)
+    await budget(spent, max_calls=501, max_tokens=1150, max_cost=0.26).reserve_call(TURN, PROMPT)
 
 
 async def test_calls_under_way_count_as_calls() -> None:
     two = budget(max_calls=2)
-    await two.reserve(TURN)
-    await two.reserve(TURN)
+    await two.reserve_call(TURN)
+    await two.reserve_call(TURN)
     with pytest.raises(PausedError):
-        await two.reserve(TURN)
+        await two.reserve_call(TURN)
 
 
 async def test_a_call_waits_for_others_to_take_less_than_was_kept_free_for_them() -> None:
     small = budget(max_tokens=320)
-    first = await small.reserve(TURN, PROMPT)
-    second = asyncio.create_task(small.reserve(TURN, PROMPT))
+    first = await small.reserve_call(TURN, PROMPT)
+    second = asyncio.create_task(small.reserve_call(TURN, PROMPT))
     await asyncio.sleep(0)
     assert not second.done()  # a prompt may have a token for each byte as long as none was counted
     settle(small, first, asked=100, answered=50)
     await second
-    third = asyncio.create_task(small.reserve(TURN, PROMPT))
+    third = asyncio.create_task(small.reserve_call(TURN, PROMPT))
     await asyncio.sleep(0)
     settle(small, second.result(), asked=100, answered=50)
     with pytest.raises(PausedError, match=r"320 tokens is spent \(300 were counted, and the next call may take 150 \("):
@@ -82,23 +82,23 @@ async def test_a_budget_below_one_call_sends_nothing_and_says_what_a_call_may_ta
     with pytest.raises(
         PausedError, match=r"0\.0005 dollars does not cover one call, which may take 0\.0007 dollars \(100 "
     ):
-        await budget(max_cost=0.0005).reserve(TURN, PROMPT)
+        await budget(max_cost=0.0005).reserve_call(TURN, PROMPT)
 
 
 async def test_what_answers_took_is_expected_of_the_next() -> None:
     held = budget(max_tokens=1_000)
     for answered in (10, 10, 10, 10, 20):
-        settle(held, await held.reserve(TURN, PROMPT), asked=80, answered=answered)
+        settle(held, await held.reserve_call(TURN, PROMPT), asked=80, answered=answered)
     for _ in range(5):  # 100 tokens each, as the longest of five took, and not 150
-        await held.reserve(TURN, PROMPT)
+        await held.reserve_call(TURN, PROMPT)
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(held.reserve(TURN, PROMPT), 0.01)
+        await asyncio.wait_for(held.reserve_call(TURN, PROMPT), 0.01)
 
 
 async def test_an_answer_without_a_limit_is_awaited_before_a_second_is_asked_for() -> None:
     held, endless = budget(max_tokens=100_000), CallKind("m", "turn", 0, PRICES)
-    first = await held.reserve(endless, PROMPT)
-    second = asyncio.create_task(held.reserve(endless, PROMPT))
+    first = await held.reserve_call(endless, PROMPT)
+    second = asyncio.create_task(held.reserve_call(endless, PROMPT))
     await asyncio.sleep(0)
     assert not second.done()
     settle(held, first)
@@ -107,24 +107,24 @@ async def test_an_answer_without_a_limit_is_awaited_before_a_second_is_asked_for
 
 async def test_a_call_whose_end_was_not_seen_counts_as_spent() -> None:
     held = budget(max_calls=2, max_tokens=1000)
-    held.settle(await held.reserve(TURN, PROMPT), None, was_sent=True)
+    held.settle(await held.reserve_call(TURN, PROMPT), None, was_sent=True)
     assert held.text == "Spent: 0 calls, 0 tokens; and up to 150 tokens, $0.0007 by calls whose use is not known."
-    held.settle(await held.reserve(TURN, PROMPT), None, was_sent=False)
-    await held.reserve(TURN, PROMPT)
+    held.settle(await held.reserve_call(TURN, PROMPT), None, was_sent=False)
+    await held.reserve_call(TURN, PROMPT)
     with pytest.raises(PausedError, match="2 calls"):
-        await held.reserve(TURN, PROMPT)
+        await held.reserve_call(TURN, PROMPT)
 
 
 async def test_a_caller_who_gives_up_waiting_keeps_nothing_reserved() -> None:
     held = budget(max_tokens=400)
-    first = await held.reserve(TURN, PROMPT)
-    waiting = asyncio.create_task(held.reserve(TURN, PROMPT))
+    first = await held.reserve_call(TURN, PROMPT)
+    waiting = asyncio.create_task(held.reserve_call(TURN, PROMPT))
     await asyncio.sleep(0)
     waiting.cancel()
     settle(held, first, asked=80, answered=50)
     await asyncio.gather(waiting, return_exceptions=True)
     for _ in range(2):
-        await asyncio.wait_for(held.reserve(TURN, PROMPT), 1)
+        await asyncio.wait_for(held.reserve_call(TURN, PROMPT), 1)
 
 
 def test_a_cap_on_money_needs_prices() -> None:
@@ -136,7 +136,7 @@ def test_a_cap_on_money_needs_prices() -> None:
 
 async def test_tokens_that_nobody_counts_cannot_be_capped() -> None:
     with pytest.raises(PausedError, match="does not count tokens"):
-        await budget(Spent(calls=3, answers=3, uncounted=3), max_tokens=100).reserve(TURN)
+        await budget(Spent(calls=3, answers=3, uncounted=3), max_tokens=100).reserve_call(TURN)
 
 
 @pytest.mark.parametrize(("cap", "most"), [("max_cost", 0.05), ("max_cost", 0.01), ("max_tokens", 5_000)])
@@ -213,21 +213,21 @@ async def test_runs_that_share_a_budget_send_as_many_calls_in_all_as_it_has_left
     shared = Budget(Limits(max_calls=7), Spent(calls=2))  # of an earlier session
     runs = [Budget(Limits(max_calls=4), parent=shared) for _ in range(2)]
     for place in (0, 1, 0, 1):
-        reservation = await runs[place].reserve(TURN)
+        reservation = await runs[place].reserve_call(TURN)
         if place:
             settle(shared, reservation.shared or reservation)
-    await runs[0].reserve(TURN)
+    await runs[0].reserve_call(TURN)
     for run in runs:
         with pytest.raises(PausedError, match="budget of 7 calls"):
-            await run.reserve(TURN)
+            await run.reserve_call(TURN)
 
 
 async def test_a_divisible_call_is_told_that_it_is_too_large_before_the_budget_is_spent() -> None:
     held = budget(max_tokens=200)
     with pytest.raises(RequestError) as told:
-        await held.reserve(TURN, 4 * PROMPT, is_divisible=True)
+        await held.reserve_call(TURN, 4 * PROMPT, is_divisible=True)
     assert (told.value.outcome, held.is_over) == (Outcome.TOO_LARGE, False)
-    await held.reserve(TURN, PROMPT, is_divisible=True)
+    await held.reserve_call(TURN, PROMPT, is_divisible=True)
 
 
 async def test_a_budget_is_shared_between_threads() -> None:
@@ -237,7 +237,7 @@ async def test_a_budget_is_shared_between_threads() -> None:
         mine, sent = Budget(parent=shared), 0
         try:
             while True:
-                reservation = await mine.reserve(TURN, PROMPT)
+                reservation = await mine.reserve_call(TURN, PROMPT)
                 await asyncio.sleep(0.001)
                 ended = call(input_tokens=100, output_tokens=50)
                 shared.count(ended)
@@ -252,8 +252,8 @@ async def test_a_budget_is_shared_between_threads() -> None:
 
 async def test_a_stopped_budget_refuses_calls_that_wait_and_lets_those_in_flight_end() -> None:
     shared = budget(max_tokens=400)
-    first = await shared.reserve(TURN, PROMPT)
-    waiting = asyncio.create_task(shared.reserve(TURN, PROMPT))
+    first = await shared.reserve_call(TURN, PROMPT)
+    waiting = asyncio.create_task(shared.reserve_call(TURN, PROMPT))
     await asyncio.sleep(0)
     shared.stop("Another run failed.")
     with pytest.raises(PausedError, match="Another run failed"):

@@ -21,7 +21,7 @@ def too_many(wait: float | None = None, status: int = 429) -> RequestError:
 
 
 async def taken(limiter: ConcurrencyLimiter, count: int) -> list[Slot]:
-    return [await limiter.acquire(NOTHING) for _ in range(count)]
+    return [await limiter.acquire_slot(NOTHING) for _ in range(count)]
 
 
 def end(limiter: ConcurrencyLimiter, slots: Sequence[Slot], fault: RequestError | None = None) -> None:
@@ -44,7 +44,7 @@ class Crowded:
         self.under_way = self.answered = self.refused = self.peak = 0
 
     async def call(self, limiter: ConcurrencyLimiter, latency: float) -> bool:
-        slot = await limiter.acquire(NOTHING)
+        slot = await limiter.acquire_slot(NOTHING)
         self.under_way += 1
         self.peak = max(self.peak, self.under_way)
         is_refused = self.under_way > self.allow or self._rng.random() < self._by_chance
@@ -90,7 +90,7 @@ async def test_slots_are_given_in_the_order_they_were_asked_for() -> None:
 async def test_one_who_stops_waiting_takes_no_slot() -> None:
     limiter = ConcurrencyLimiter(1)
     slots = await taken(limiter, 1)
-    waiting = asyncio.create_task(limiter.acquire(NOTHING))
+    waiting = asyncio.create_task(limiter.acquire_slot(NOTHING))
     await asyncio.sleep(0)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
@@ -101,7 +101,10 @@ async def test_one_who_stops_waiting_takes_no_slot() -> None:
 async def test_one_who_is_cancelled_at_its_slot_hands_it_on() -> None:
     limiter = ConcurrencyLimiter(1)
     slots = await taken(limiter, 1)
-    first, second = asyncio.create_task(limiter.acquire(NOTHING)), asyncio.create_task(limiter.acquire(NOTHING))
+    first, second = (
+        asyncio.create_task(limiter.acquire_slot(NOTHING)),
+        asyncio.create_task(limiter.acquire_slot(NOTHING)),
+    )
     await asyncio.sleep(0)
     end(limiter, slots)
     first.cancel()
@@ -240,7 +243,7 @@ def test_a_pause_that_more_than_chance_asks_for_holds_for_all_new_slots(
 def test_at_first_few_calls_start_and_twice_as_many_after_each_moment_without_a_fault() -> None:
     async def in_flight() -> list[int]:
         limiter, seen = ConcurrencyLimiter(64, first=4), []
-        waiting = [asyncio.create_task(limiter.acquire(NOTHING)) for _ in range(100)]
+        waiting = [asyncio.create_task(limiter.acquire_slot(NOTHING)) for _ in range(100)]
         for _ in range(6):
             await asyncio.sleep(0.024)
             seen.append(limiter.in_flight)
@@ -255,7 +258,7 @@ def test_at_first_few_calls_start_and_twice_as_many_after_each_moment_without_a_
 def test_a_fault_that_concerns_all_calls_lets_no_more_than_the_first_ones_start() -> None:
     async def in_flight() -> tuple[int, int]:
         limiter = ConcurrencyLimiter(64, first=4)
-        waiting = [asyncio.create_task(limiter.acquire(NOTHING)) for _ in range(100)]
+        waiting = [asyncio.create_task(limiter.acquire_slot(NOTHING)) for _ in range(100)]
         await asyncio.sleep(0.01)
         end(limiter, [await waiting[0]], RequestError(Outcome.AUTH, "No such key.", status=401))
         await asyncio.sleep(10)
@@ -271,11 +274,11 @@ def test_a_fault_that_concerns_all_calls_lets_no_more_than_the_first_ones_start(
 
 async def test_further_requests_start_when_no_first_request_waits() -> None:
     limiter = ConcurrencyLimiter(1)
-    slot = await limiter.acquire(NOTHING)
+    slot = await limiter.acquire_slot(NOTHING)
     started: list[str] = []
 
     async def request(name: str, *, defer: bool) -> None:
-        held = await limiter.acquire(NOTHING, defer=defer)
+        held = await limiter.acquire_slot(NOTHING, defer=defer)
         started.append(name)
         limiter.release(held)
 
@@ -293,7 +296,7 @@ def test_the_revisions_of_a_step_end_with_its_last_calls() -> None:
     revised = {3, 17, 39}
 
     async def call(*, defer: bool = False) -> None:
-        slot = await limiter.acquire(NOTHING, defer=defer)
+        slot = await limiter.acquire_slot(NOTHING, defer=defer)
         await asyncio.sleep(1)
         end(limiter, [slot])
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.doctor import CheckFinding, Examination, Health, examine
+from populace.agents.doctor import CheckFinding, Examination, Health, examine_endpoint
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.budget import Prices
 
@@ -18,7 +18,7 @@ def checked(openai_server: OpenAIServer) -> Checked:
     async def check(*, model: str = "openai:test", base_url: str = "", **options: Any) -> Examination:
         handle = open_model(model, base_url=base_url or openai_server.base_url)
         try:
-            return await examine(handle, **options)
+            return await examine_endpoint(handle, **options)
         finally:
             await handle.aclose()
 

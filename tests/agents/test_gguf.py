@@ -217,14 +217,14 @@ async def test_each_answer_is_what_was_asked_for_or_a_counted_failure(
 async def test_concurrent_first_calls_start_one_server_and_do_not_block_the_loop(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin, turned, hear = Mock(wraps=subprocess.Popen), threading.Event(), _Running._hear
+    begin, turned, hear = Mock(wraps=subprocess.Popen), threading.Event(), _Running._hear_line
     monkeypatch.setattr(subprocess, "Popen", begin)
 
     def heard(running: _Running, line: str) -> None:
         turned.wait(60)  # before it is known to listen; a loop that is blocked makes no turns meanwhile
         hear(running, line)
 
-    monkeypatch.setattr(_Running, "_hear", heard)
+    monkeypatch.setattr(_Running, "_hear_line", heard)
     asking = asyncio.ensure_future(ask_all(gateway, 8))
     turns = 0
     while not asking.done():

@@ -17,7 +17,7 @@ from memory_vectors import MemoryVectors
 from raw_server import Answer, RawServer, http
 
 from populace.agents.batch import BatchClient
-from populace.agents.doctor import examine
+from populace.agents.doctor import examine_endpoint
 from populace.agents.embedding.embedder import Embedder
 from populace.agents.embedding.models import open_embedder
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
@@ -216,7 +216,7 @@ async def test_an_examination_takes_any_list_of_models_and_vectors(raw: RawServe
 async def examined(raw: RawServer, *, works: bool) -> None:
     handle = open_model("openai:m", base_url=raw.base_url)
     try:
-        assert (await examine(handle, within=20.0, embeddings="openai:e")).works is works
+        assert (await examine_endpoint(handle, within=20.0, embeddings="openai:e")).works is works
     finally:
         await handle.aclose()
 

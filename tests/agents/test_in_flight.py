@@ -15,7 +15,7 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 from paid_answers import rows
 
-from populace.agents.gateway.cache import AnswerCache, RequestsInFlight, _place
+from populace.agents.gateway.cache import AnswerCache, RequestsInFlight, _key_place
 from populace.core.model import Outcome
 
 LOCKING = """
@@ -85,7 +85,7 @@ def test_rows_without_a_checksum_are_taken_from_a_cache_of_an_earlier_version(pa
 async def test_what_another_process_sends_is_waited_for_until_it_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "locks"
     with subprocess.Popen(  # noqa: ASYNC220 - it begins at once
-        [sys.executable, "-c", LOCKING, file, str(_place("k"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", LOCKING, file, str(_key_place("k"))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as other:
         assert other.stdout is not None
         other.stdout.readline()

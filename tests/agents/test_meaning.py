@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from populace.agents import open_embedder
-from populace.agents.embedding.vectors import Vector, cosine, unit
+from populace.agents.embedding.vectors import Vector, measure_cosine, unit
 from populace.core.text import words
 
 ROWS = [orjson.loads(line) for line in Path(__file__).with_name("meaning_triples.jsonl").read_bytes().splitlines()]
@@ -32,7 +32,7 @@ def by_meaning() -> Similarity:
         zip(texts, asyncio.run(open_embedder("wordllama").source.vectors(texts)).vectors, strict=True)
     )
     vectors = {text: unit(vector) for text, vector in found.items() if vector is not None}
-    return lambda one, other: cosine(vectors[one], vectors[other])
+    return lambda one, other: measure_cosine(vectors[one], vectors[other])
 
 
 def by_words(one: str, other: str) -> float:

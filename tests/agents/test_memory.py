@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.embedding.vectors import Vector
-from populace.agents.memory import Memory, MemoryStream, RecallWeights, _bm25
+from populace.agents.memory import Memory, MemoryStream, RecallWeights, _score_by_bm25
 
 WORDS = st.text("abcdef ", max_size=20)
 
@@ -62,7 +62,7 @@ def test_a_score_is_that_of_bm25() -> None:
     rarity = {"a": math.log(1 + 1.5 / 2.5), "b": math.log(1 + 2.5 / 1.5)}
     score = sum(rarity.values()) * 2.2 / (1 + 1.2 * (0.25 + 0.75 * length / usual))
     other = rarity["a"] * 2.2 / (1 + 1.2 * (0.25 + 0.75 * 2 / usual))
-    assert _bm25(frozenset("ab"), list(filled(*notes)._notes)) == pytest.approx([score, other, 0.0])
+    assert _score_by_bm25(frozenset("ab"), list(filled(*notes)._notes)) == pytest.approx([score, other, 0.0])
 
 
 @given(st.lists(WORDS, max_size=9), WORDS, st.integers(0, 5))
@@ -124,7 +124,7 @@ def test_a_score_of_a_stream_is_the_weighted_sum_of_three_scaled_parts() -> None
     recency = [0, (0.5 - 0.25) / 0.75, 1]
     relevance, weight = [0, 1, 0], [0, 0.5, 1]
     wanted = [r + 2 * n + 3 * w for r, n, w in zip(recency, relevance, weight, strict=True)]
-    assert memory._scores("bridge", memory._notes, None) == pytest.approx(wanted)
+    assert memory._score_notes("bridge", memory._notes, None) == pytest.approx(wanted)
 
 
 def test_importance_follows_kind_closeness_and_new_words_and_never_length() -> None:

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from populace.agents.observation import Heard, Observation, Seen, disclosed
+from populace.agents.observation import Heard, Observation, Seen, disclose_to
 from populace.core.text import estimated_tokens
 
 
@@ -39,7 +39,7 @@ def test_words_heard_cannot_close_their_fence() -> None:
 
 
 def test_a_cap_drops_notes_before_neighbours_and_never_who_spoke() -> None:
-    view = crowded().capped(150)
+    view = crowded().cap_tokens(150)
     assert estimated_tokens(view.text) <= 150
     assert view.memories == ()
     assert view.neighbours[0].key == "n1"
@@ -67,13 +67,13 @@ def test_a_long_text_of_one_neighbour_is_shortened() -> None:
     ],
 )
 def test_of_a_neighbour_is_known_what_the_relation_discloses(kind: str, known: str) -> None:
-    assert disclosed("A baker in her sixties, who owes money to her brother.\nShe cannot sleep.", kind) == known
+    assert disclose_to("A baker in her sixties, who owes money to her brother.\nShe cannot sleep.", kind) == known
 
 
 def test_what_strangers_know_is_told_in_every_script_and_never_long() -> None:
     told = "一位六十多岁的面包师在村里住了很多年了"
-    assert disclosed(f"{told}，欠哥哥钱。她睡不着。", "other") == told
-    assert len(disclosed("word " * 100, "other")) < 100
+    assert disclose_to(f"{told}，欠哥哥钱。她睡不着。", "other") == told
+    assert len(disclose_to("word " * 100, "other")) < 100
 
 
 def test_a_line_cannot_speak_for_somebody_else() -> None:
@@ -96,7 +96,7 @@ def test_a_hard_cap_shortens_and_leaves_out_until_one_neighbour_is_left() -> Non
         memories=(long,) * 3,
         plan=long,
     )
-    assert estimated_tokens(seen.capped(200).text) > 200
+    assert estimated_tokens(seen.cap_tokens(200).text) > 200
     for tokens in (2000, 400, 200, 100, 60):
         assert estimated_tokens(seen.cut(tokens).text) <= tokens
     assert seen.cut(0).addressees == ("n0",)
@@ -110,9 +110,9 @@ def test_a_plan_has_a_section_before_notes() -> None:
 
 def test_how_much_is_disclosed_is_settable_by_kind() -> None:
     told = "A baker in her sixties. She cannot sleep."
-    assert disclosed(told, "work", {"work": "all"}) == told
-    assert disclosed(told, "kinship", {"kinship": "nothing"}) == ""
-    assert disclosed(told, "kinship", {}) == "A baker in her sixties."
+    assert disclose_to(told, "work", {"work": "all"}) == told
+    assert disclose_to(told, "kinship", {"kinship": "nothing"}) == ""
+    assert disclose_to(told, "kinship", {}) == "A baker in her sixties."
     assert (
         "n1 (niece, kinship): (not known)"
         in Observation("a", "", "", neighbours=(Seen("n1", "b", "niece", "kinship", ""),)).text

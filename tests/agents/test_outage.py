@@ -105,14 +105,14 @@ def outage(**options: float) -> Outage:
 
 def test_some_requests_that_are_dropped_while_others_are_answered_are_to_blame_themselves() -> None:
     one, missed = outage(), Missed()
-    assert not one.excuses(DROPPED, missed)
+    assert not one.is_to_blame(DROPPED, missed)
     one.answered()
     for number in range(5):
         one.failed(0, DROPPED, str(number % 2), 0.0)
     assert one.is_on
-    assert not one.excuses(DROPPED, missed)
-    assert one.excuses(REFUSED, missed)
-    assert one.excuses(DROPPED, Missed())
+    assert not one.is_to_blame(DROPPED, missed)
+    assert one.is_to_blame(REFUSED, missed)
+    assert one.is_to_blame(DROPPED, Missed())
 
 
 def test_an_answer_to_a_call_from_before_the_first_fault_ends_no_outage() -> None:

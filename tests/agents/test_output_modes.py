@@ -41,16 +41,16 @@ def test_a_prompt_without_a_system_message_gets_one_in_lower_forms() -> None:
 
 def test_a_refused_form_is_followed_by_the_next_down_to_the_prompt() -> None:
     form = OutputModes()
-    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PLAIN
-    assert form.fallback(OutputMode.PLAIN, TOO_LONG, LINE) is OutputMode.JSON
-    assert form.fallback(OutputMode.JSON, TOO_LONG, LINE) is OutputMode.PROMPT
-    assert form.fallback(OutputMode.PROMPT, ABOUT_FORM, LINE) is None
+    assert form.choose_fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PLAIN
+    assert form.choose_fallback(OutputMode.PLAIN, TOO_LONG, LINE) is OutputMode.JSON
+    assert form.choose_fallback(OutputMode.JSON, TOO_LONG, LINE) is OutputMode.PROMPT
+    assert form.choose_fallback(OutputMode.PROMPT, ABOUT_FORM, LINE) is None
 
 
 def test_a_form_is_settled_only_by_an_answer_in_it() -> None:
     form, kinds = OutputModes(), []
     for _ in range(2):
-        form.fallback(OutputMode.STRICT, ABOUT_FORM, LINE)
+        form.choose_fallback(OutputMode.STRICT, ABOUT_FORM, LINE)
         kinds.append(form.mode)
         form.learn(OutputMode.JSON, LINE)
     assert kinds == [OutputMode.STRICT, OutputMode.JSON]
@@ -59,13 +59,13 @@ def test_a_form_is_settled_only_by_an_answer_in_it() -> None:
 def test_a_form_that_was_answered_before_is_not_blamed_for_another_refusal() -> None:
     form = OutputModes()
     form.learn(OutputMode.STRICT, LINE)
-    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is None
+    assert form.choose_fallback(OutputMode.STRICT, TOO_LONG, LINE) is None
 
 
 def test_a_schema_that_alone_is_refused_goes_down_alone() -> None:
     form = OutputModes()
     form.learn(OutputMode.STRICT, LINE)
-    assert form.fallback(OutputMode.STRICT, ABOUT_FORM, OTHER) is OutputMode.PLAIN
+    assert form.choose_fallback(OutputMode.STRICT, ABOUT_FORM, OTHER) is OutputMode.PLAIN
     form.learn(OutputMode.JSON, OTHER)
     assert (form.mode_for(LINE), form.mode_for(OTHER)) == (OutputMode.STRICT, OutputMode.JSON)
 
@@ -73,7 +73,7 @@ def test_a_schema_that_alone_is_refused_goes_down_alone() -> None:
 def test_a_call_that_was_under_way_when_the_form_fell_is_repeated_in_the_new_form() -> None:
     form = OutputModes()
     form.learn(OutputMode.PROMPT, LINE)
-    assert form.fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PROMPT
+    assert form.choose_fallback(OutputMode.STRICT, TOO_LONG, LINE) is OutputMode.PROMPT
 
 
 def test_an_endpoint_that_takes_the_strict_form_after_all_is_asked_in_it() -> None:
@@ -85,7 +85,7 @@ def test_an_endpoint_that_takes_the_strict_form_after_all_is_asked_in_it() -> No
 
 @pytest.mark.parametrize("outcome", [Outcome.RATE_LIMITED, Outcome.DROPPED, Outcome.AUTH])
 def test_weather_says_nothing_about_the_form(outcome: Outcome) -> None:
-    assert OutputModes().fallback(OutputMode.STRICT, RequestError(outcome, "schema"), LINE) is None
+    assert OutputModes().choose_fallback(OutputMode.STRICT, RequestError(outcome, "schema"), LINE) is None
 
 
 def test_the_plain_form_leaves_bounds_out_and_keeps_properties_that_are_called_like_one() -> None:
@@ -107,7 +107,7 @@ def test_a_bound_that_is_refused_by_its_name_is_left_out_alone() -> None:
     form = OutputModes()
 
     def refused(words: str, left_out: frozenset[str] | None = None) -> OutputMode | None:
-        return form.fallback(OutputMode.STRICT, RequestError(Outcome.BAD_REQUEST, words), schema, left_out)
+        return form.choose_fallback(OutputMode.STRICT, RequestError(Outcome.BAD_REQUEST, words), schema, left_out)
 
     def sent() -> Any:
         _, kwargs = form.arguments(OutputMode.STRICT, PROMPT, schema)
@@ -156,7 +156,7 @@ def test_tools_are_asked_for_until_they_are_refused_or_never_called() -> None:
     for _ in range(3):
         form.read_native(native, said)
     assert mode(form) is OutputMode.TOOLS
-    assert form.fallback(OutputMode.TOOLS, TOO_LONG, schema) is None
+    assert form.choose_fallback(OutputMode.TOOLS, TOO_LONG, schema) is None
     silent = OutputModes()
     for _ in range(3):
         assert mode(silent) is OutputMode.TOOLS
@@ -178,5 +178,5 @@ def test_a_refusal_of_tools_goes_on_in_json(
     outcome: Outcome, words: str, fallback: OutputMode | None, settled: OutputMode
 ) -> None:
     form, schema = OutputModes(), replace(LINE, native=NativeTools((), (), lambda calls, text: None))
-    assert form.fallback(OutputMode.TOOLS, RequestError(outcome, words), schema) is fallback
+    assert form.choose_fallback(OutputMode.TOOLS, RequestError(outcome, words), schema) is fallback
     assert form.mode_for(schema, native=True) is settled

@@ -9,7 +9,7 @@ import pytest
 
 from populace.agents.procedural.chat import GENERATORS
 from populace.agents.procedural.growth import Relatives, Sketch, describe, describe_parts, persona_to_persona
-from populace.agents.procedural.lexicon import article, lexicon, third_person
+from populace.agents.procedural.lexicon import article, read_lexicon, third_person
 from populace.agents.procedural.situation import Situation, language_of, portrait_of
 from populace.personas import find_duplicates
 from populace.personas.persona import RelationKind
@@ -64,7 +64,7 @@ def test_descriptions_are_one_or_two_sentences_about_one_person() -> None:
 
 def test_every_sentence_of_every_role_and_stage_is_filled() -> None:
     rng = random.Random(3)
-    for role in lexicon().roles.values():
+    for role in read_lexicon().roles.values():
         for stage in role.ages:
             for rank in ("", "retired") if stage == "old" else ("",):
                 text = describe(rng, Sketch(role, stage, rng.choice("fm"), rank=rank))
@@ -143,7 +143,7 @@ def test_people_who_already_live_there_are_taken_up_at_times_and_not_described_a
 
 
 def test_every_role_is_complete_and_every_relation_leads_to_roles_there_are() -> None:
-    known = lexicon()
+    known = read_lexicon()
     ties = [t for f in known.fields.values() for t in f.ties] + [t for r in known.roles.values() for t in r.ties]
     ties += known.ties
     assert len(known.roles) >= 150
@@ -156,7 +156,7 @@ def test_every_role_is_complete_and_every_relation_leads_to_roles_there_are() ->
 
 def test_a_relation_of_a_kind_that_is_asked_for_is_found_for_everybody() -> None:
     for stage in STAGES:
-        role = next(r for r in lexicon().roles.values() if stage in r.ages)
+        role = next(r for r in read_lexicon().roles.values() if stage in r.ages)
         persona = describe(random.Random(1), Sketch(role, stage, "f"))
         for kind in KINDS:
             assert Relatives(random.Random(2), persona).draw([kind])["kind"] == kind

@@ -6,8 +6,8 @@ import re
 import pytest
 from hub_people import townsfolk
 
-from populace.agents.procedural.chat import proposed
-from populace.agents.procedural.growth import biography, profile_of, raised
+from populace.agents.procedural.chat import propose_answer
+from populace.agents.procedural.growth import biography, profile_of, raise_person
 from populace.agents.procedural.situation import Situation
 from populace.agents.schema_fill import fill_schema
 from populace.personas.persona import Persona
@@ -43,7 +43,7 @@ def test_every_profile_of_two_hundred_people_is_taken_over_as_it_is() -> None:
 def test_the_filler_writes_the_profile_unknowns_included() -> None:
     text = "A baker who sings."
     rng = random.Random(1)
-    given = proposed(rng, Situation(persona=text), profile_schema(), "profile", {})
+    given = propose_answer(rng, Situation(persona=text), profile_schema(), "profile", {})
     filled = fill_schema(profile_schema(), rng, lambda *_: "words", given)
     assert filled == profile_of(text)
     assert filled["age_band"] == {"words": "", "evidence": "unknown", "value": None}
@@ -89,6 +89,6 @@ def test_a_biography_has_an_age_of_the_known_decade_and_states_nothing_else(prof
     ],
 )
 def test_years_of_practice_fit_the_age(persona: str, years: str) -> None:
-    answer = raised(random.Random(2), Situation(persona=persona, skill="chess"), {})
+    answer = raise_person(random.Random(2), Situation(persona=persona, skill="chess"), {})
     assert f"after {years} of practice" in answer["persona"]
     assert "chess" in answer["persona"]

@@ -18,7 +18,7 @@ from populace.agents.gateway.client import Gateway
 from populace.agents.observation import Heard, Observation, Seen
 from populace.agents.procedural import ProceduralModel
 from populace.agents.procedural.growth import Sketch, describe
-from populace.agents.procedural.lexicon import data, lexicon
+from populace.agents.procedural.lexicon import data, read_lexicon
 from populace.agents.procedural.situation import Situation, portrait_of, read_situation
 from populace.agents.procedural.speech import exchange_of
 from populace.agents.tool_spec import ToolSpec
@@ -55,7 +55,7 @@ def turn(view: Observation, *offered: type[Action], seed: int = 0, step: int = 3
 
 def people(count: int) -> Iterable[str]:
     rng = random.Random(7)
-    roles = list(lexicon().roles.values())
+    roles = list(read_lexicon().roles.values())
     for number in range(count):
         role = roles[number % len(roles)]
         yield describe(rng, Sketch(role, role.ages[0], rng.choice("fm")))
@@ -138,7 +138,7 @@ def test_news_reaches_lines_and_requests() -> None:
 
 def test_requests_are_short_and_come_from_the_persons_life() -> None:
     requests = [turn(view_of(), Instruction, seed=seed).text for seed in range(40, 80)]
-    own = ("oven", "baker", "loaves", "dough", "rye", *lexicon().fields["food"].topics)
+    own = ("oven", "baker", "loaves", "dough", "rye", *read_lexicon().fields["food"].topics)
     assert all(any(word in request.lower() for word in own) for request in requests)
     assert len(set(requests)) > 30
     assert max(len(request.split()) for request in requests) <= 40

@@ -39,10 +39,10 @@ def test_no_headers_say_nothing() -> None:
 def test_a_rate_limit_that_is_used_up_is_waited_for() -> None:
     async def second_start() -> float:
         limiter = ConcurrencyLimiter(8)
-        slot = await limiter.acquire(TokenEstimate())
+        slot = await limiter.acquire_slot(TokenEstimate())
         limiter.answered(slot, ModelResponse("{}", "stop", rate_limit_wait=7.0))
         limiter.release(slot)
-        await limiter.acquire(TokenEstimate())
+        await limiter.acquire_slot(TokenEstimate())
         return seconds()
 
     assert in_no_time(second_start()) == pytest.approx(7.0)

@@ -40,7 +40,7 @@ async def lived(
 
     async def call(begin: float, takes: float, held: int, share: float, written: float, *, fails: bool) -> None:
         await asyncio.sleep(begin)
-        slot = await limiter.acquire(TokenEstimate(0, held))
+        slot = await limiter.acquire_slot(TokenEstimate(0, held))
         used = int(held * share)
         starts.append((seconds(), 1))
         tokens.append((seconds() + takes * written, used))
@@ -101,12 +101,12 @@ def test_answers_without_a_limit_are_held_at_the_longest_seen(memory_ledger: Mem
 def test_one_who_is_cancelled_at_its_turn_has_used_no_tokens() -> None:
     async def lived() -> float:
         limiter = ConcurrencyLimiter(1, rate_limiter=RateLimiter(tpm=10))
-        slot = await limiter.acquire(TokenEstimate(0, 1))
-        first = asyncio.create_task(limiter.acquire(TokenEstimate(0, 9)))
+        slot = await limiter.acquire_slot(TokenEstimate(0, 1))
+        first = asyncio.create_task(limiter.acquire_slot(TokenEstimate(0, 9)))
         await asyncio.sleep(0)
         limiter.release(slot)
         first.cancel()
-        await limiter.acquire(TokenEstimate(0, 9))
+        await limiter.acquire_slot(TokenEstimate(0, 9))
         return seconds()
 
     assert in_no_time(lived()) == 0

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from populace.agents.procedural.judging import comparing, grading, identifying, rule_label, text_quality
+from populace.agents.procedural.judging import make_choice, make_comparison, make_grades, rule_label, text_quality
 from populace.agents.procedural.situation import Situation
 from populace.agents.rubric import Criterion, Rubric, read_rubric, rubric_for, shipped_rubrics
 from populace.core.errors import SetupError
@@ -108,7 +108,7 @@ def test_an_unknown_rubric_is_answered_with_the_nearest_name(tmp_path: Path) -> 
 
 def test_an_answer_has_a_label_of_the_scale_for_each_criterion() -> None:
     rubric = Rubric.model_validate(PLAIN)
-    schema = rubric.answer_schema(grading(rubric, TEXT))
+    schema = rubric.answer_schema(make_grades(rubric, TEXT))
     assert list(schema.json_schema["properties"]) == ["clear", "json"]
     good = {"clear": {"reason": "So.", "label": "yes"}, "json": {"reason": "So.", "label": "2"}}
     assert schema.validate(good).model_dump(by_alias=True) == good
@@ -119,8 +119,8 @@ def test_an_answer_has_a_label_of_the_scale_for_each_criterion() -> None:
 def test_a_choice_in_a_line_up_becomes_the_label_of_a_right_or_a_wrong_one() -> None:
     rubric = read_rubric("identifiable")
     for author in (1, 4):
-        schema = rubric.answer_schema(identifying(("", "", "", ""), TEXT), author)
-        assert schema.json_schema == rubric.answer_schema(identifying((), "")).json_schema  # the same for all outputs
+        schema = rubric.answer_schema(make_choice(("", "", "", ""), TEXT), author)
+        assert schema.json_schema == rubric.answer_schema(make_choice((), "")).json_schema  # the same for all outputs
         labels = [schema.validate({"reason": "So.", "person": n}).model_dump() for n in (1, 2, 3, 4)]
         found = [one["criterion_author"]["label"] for one in labels]
         assert [n for n, label in enumerate(found, start=1) if label == "author"] == [author]
@@ -143,10 +143,10 @@ def test_the_stand_in_grades_a_text_alike_and_departs_from_it_at_its_rate() -> N
     given = Counter(
         generated["json"]["label"] == rule_label(TEXT, one)
         for seed in range(600)
-        if (generated := grading(rubric, TEXT)(random.Random(seed), Situation(accuracy=0.7), {})) is not None
+        if (generated := make_grades(rubric, TEXT)(random.Random(seed), Situation(accuracy=0.7), {})) is not None
     )
     assert 0.63 < given[True] / 600 < 0.77
-    exact = grading(rubric, TEXT)(random.Random(1), Situation(), {})
+    exact = make_grades(rubric, TEXT)(random.Random(1), Situation(), {})
     assert exact is not None
     assert exact["json"]["label"] == rule_label(TEXT, one)
     assert "not a language model" in exact["json"]["reason"]
@@ -176,10 +176,10 @@ def test_the_stand_in_compares_by_the_qualities_that_it_grades_by() -> None:
     texts = ("Roof?", "A roof of slate.", TEXT, "")
     assert text_quality("") == 0
     for first, second in permutations(texts, 2):
-        found = comparing(first, second)(random.Random(1), Situation(), {})
+        found = make_comparison(first, second)(random.Random(1), Situation(), {})
         assert found is not None
         lead = text_quality(first) - text_quality(second)
         assert found["better"] == ("first" if lead > 0.02 else "second" if lead < -0.02 else "tie")
-    same = comparing(TEXT, TEXT)(random.Random(1), Situation(), {})
+    same = make_comparison(TEXT, TEXT)(random.Random(1), Situation(), {})
     assert same is not None
     assert same["better"] == "tie"

@@ -12,7 +12,7 @@ from strict_mode import faults_of
 
 from populace.agents.action_schema import answer_schema
 from populace.agents.procedural.growth import Sketch, describe
-from populace.agents.procedural.lexicon import lexicon
+from populace.agents.procedural.lexicon import read_lexicon
 from populace.agents.procedural.situation import Situation
 from populace.agents.procedural.speech import tool
 from populace.agents.schema_fill import fill_schema
@@ -195,7 +195,7 @@ def test_every_fault_of_a_tool_is_said(change: Callable[[Any], Any], fault: str)
 @pytest.mark.slow
 def test_tools_of_the_stand_in_are_valid_by_both_rules_and_are_what_it_proposed() -> None:
     schema, rng = answer_schema((ToolSpec,), ()), random.Random(1)
-    roles, names = list(lexicon().roles.values()), set()
+    roles, names = list(read_lexicon().roles.values()), set()
     for number in range(100):
         role = roles[number % len(roles)]
         person = describe(rng, Sketch(role, role.ages[0], rng.choice("fm")))

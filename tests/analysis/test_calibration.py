@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from grades import NewGraded
 
-from populace.analysis.agreement import calibrate, read_graded, read_labels
+from populace.analysis.agreement import calibrate_votes, read_graded, read_labels
 from populace.analysis.stats import rank_correlation, weighted_kappa
 from populace.core.errors import SourceError
 from populace.core.result import Result
@@ -18,7 +18,7 @@ def calibrated(run_file: Path, labels: list[dict[str, object]]) -> Result:
     path = run_file.with_suffix(".jsonl")
     path.write_text("\n".join(map(json.dumps, labels)))
     with open_run(run_file) as run:
-        return calibrate(run, read_graded(run), read_labels(path), file="labels.jsonl")
+        return calibrate_votes(run, read_graded(run), read_labels(path), file="labels.jsonl")
 
 
 def test_kappa_and_correlation_are_those_of_known_tables() -> None:

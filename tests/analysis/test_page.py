@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.analysis.page import clip, markup, short_label
+from populace.analysis.page import clip_text, escape_markup, short_label
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ def test_a_label_is_never_longer_than_asked(text: str, length: int) -> None:
 
 @given(st.text(min_size=1), st.integers(2, 50))
 def test_clipped_text_is_never_longer_than_asked(text: str, length: int) -> None:
-    assert len(clip(text, length)) <= max(length, 1)
+    assert len(clip_text(text, length)) <= max(length, 1)
 
 
 def test_markup_is_shown_and_not_read() -> None:
-    assert markup('<b>"&amp;"</b>\n') == "&lt;b&gt;&quot;&amp;amp;&quot;&lt;/b&gt;\n"
+    assert escape_markup('<b>"&amp;"</b>\n') == "&lt;b&gt;&quot;&amp;amp;&quot;&lt;/b&gt;\n"
 
 
 @given(st.text(st.characters(), max_size=30))
 def test_whatever_a_text_holds_it_stands_in_xml(text: str) -> None:
-    shown = ET.fromstring(f"<t>{markup(text)}</t>".encode()).text or ""
+    shown = ET.fromstring(f"<t>{escape_markup(text)}</t>".encode()).text or ""
     assert len(shown.replace("\r\n", "\n")) == len(text.replace("\r\n", "\n"))

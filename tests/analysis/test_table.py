@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from populace.analysis.table import render_csv, render_json, render_table, visible
+from populace.analysis.table import make_visible, render_csv, render_json, render_table
 
 STEERING = "\x1b[31mred\x07\r\x9b2J\u202eback"
 
@@ -31,12 +31,12 @@ def one(value: object, kind: str = "VARCHAR") -> Rows:
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_nothing_that_steers_a_terminal_stays(text: str) -> None:
-    shown = visible(text)
+    shown = make_visible(text)
     assert not any((ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 or c in "\u202e\u2066" for c in shown)
 
 
 def test_visible_text_is_left_as_it_is() -> None:
-    assert visible("Łódź, 海边, خبز\n") == "Łódź, 海边, خبز\n"
+    assert make_visible("Łódź, 海边, خبز\n") == "Łódź, 海边, خبز\n"
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=200), min_size=1, max_size=4))
@@ -107,7 +107,7 @@ def test_no_rows_are_one_plain_sentence() -> None:
 
 @pytest.mark.parametrize("render", [render_table, render_json])
 def test_control_characters_reach_no_terminal(render: Any) -> None:
-    assert visible(render(one(STEERING))) == render(one(STEERING))
+    assert make_visible(render(one(STEERING))) == render(one(STEERING))
 
 
 def test_json_gives_back_what_it_was_given_even_control_characters() -> None:

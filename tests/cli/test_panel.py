@@ -221,7 +221,7 @@ def test_an_outage_is_told_when_it_begins_and_when_it_ends(gateway: Gateway) -> 
     panel.opened(gateway)
     for gateway.meter.outage in ("The endpoint is gone.", "The endpoint is gone.", ""):
         assert gateway.meter.outage in shown(gateway)
-        panel._tell()
+        panel._print_lines()
     assert said.getvalue().splitlines() == ["The endpoint is gone.", "The endpoint is back."]
 
 

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from populace.cli.app import cli
-from populace.cli.guard import guarded
+from populace.cli.guard import run_guarded
 
 from .conftest import ERRANDS, Ask
 
@@ -146,5 +146,5 @@ def test_too_little_memory_is_a_sentence(error: Exception, capsys: pytest.Captur
     def eat() -> None:
         raise error
 
-    assert guarded(eat, []) == 1
+    assert run_guarded(eat, []) == 1
     assert "There was not enough memory" in capsys.readouterr().err

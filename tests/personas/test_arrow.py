@@ -20,7 +20,7 @@ from populace.core.arrow import (
     engine,
     iter_batches,
     make_table,
-    parquet,
+    open_parquet,
     read_table,
     to_rows,
     write_parquet,
@@ -40,7 +40,7 @@ def test_values_of_all_types_come_back_from_the_database_and_from_a_file(tmp_pat
     table = make_table(COLUMNS, TYPES)
     write_parquet(iter([table]), tmp_path / "a.parquet", {"made": '{"by": "it\'s"}'})
     expected = [(1, ["x", None], NOW, [{"role": "user"}], [0.5, 2]), (None, None, NOW - timedelta(hours=2), [], [1])]
-    with engine(given=table) as con, parquet(tmp_path / "a.parquet") as rows:
+    with engine(given=table) as con, open_parquet(tmp_path / "a.parquet") as rows:
         assert con.execute("FROM given").fetchall() == rows.fetchall() == expected
     assert [tuple(row.values()) for row in to_rows(table)] == expected
 

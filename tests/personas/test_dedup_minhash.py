@@ -12,7 +12,7 @@ from similarity import jaccard
 from populace.core.errors import SetupError
 from populace.core.text import word_list, words
 from populace.personas.dedup import DedupMethod, Duplicates, find_duplicates
-from populace.personas.dedup.near_duplicates import PERMUTATIONS, choose_bands, ngram_sets, signatures
+from populace.personas.dedup.near_duplicates import PERMUTATIONS, choose_bands, make_signatures, ngram_sets
 
 BAKER = "a night shift baker who kneads dough for three hospitals before the city wakes up every single morning"
 TEXTS = [
@@ -59,14 +59,14 @@ def pairs_of(found: Duplicates) -> set[tuple[int, int]]:
 
 @pytest.mark.parametrize("ngram", [1, 3])
 def test_signatures_are_bit_for_bit_those_of_datasketch(ngram: int) -> None:
-    ours = signatures(ngram_sets(TEXTS, ngram))
+    ours = make_signatures(ngram_sets(TEXTS, ngram))
     theirs = [sketch_of(grams_of(text, ngram)).hashvalues for text in TEXTS]
     np.testing.assert_array_equal(ours, theirs)
 
 
 @holds(st.lists(st.text(alphabet=st.characters(exclude_categories=["Cs"])), min_size=1, max_size=20), few=20, many=50)
 def test_any_texts_have_the_signatures_of_datasketch(texts: list[str]) -> None:
-    np.testing.assert_array_equal(signatures(ngram_sets(texts)), [sketch_of(words(t)).hashvalues for t in texts])
+    np.testing.assert_array_equal(make_signatures(ngram_sets(texts)), [sketch_of(words(t)).hashvalues for t in texts])
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.3, 0.5, 0.8, 0.9, 0.95, 1.0])

@@ -41,7 +41,7 @@ def test_vectors_that_are_all_alike_are_compared_whole() -> None:
 @pytest.mark.slow
 def test_a_product_along_axes_is_no_less_than_the_cosine() -> None:
     rows = units(planted(3, 400, 200))
-    short = PrincipalAxes.of(rows).shortened(rows).astype(np.float64)
+    short = PrincipalAxes.of(rows).shorten_rows(rows).astype(np.float64)
     assert (short @ short.T >= rows @ rows.T - 1e-6).all()
 
 

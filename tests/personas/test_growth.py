@@ -8,7 +8,7 @@ from properties import holds
 from populace.core.errors import SetupError
 from populace.personas.growth import (
     FrontierChoice,
-    absorb,
+    absorb_answers,
     check_growth,
     most_per_origin,
     offer_known,
@@ -49,7 +49,7 @@ def child(of: Persona, number: int = 0) -> Persona:
 def grown(answers: list[list[tuple[int, str]]], limit: int | None = None) -> Population:
     start = seeds(6)
     population = Population(start)
-    absorb(population, [[relative(start[by], Persona(text)) for by, text in found] for found in answers], limit)
+    absorb_answers(population, [[relative(start[by], Persona(text)) for by, text in found] for found in answers], limit)
     return population
 
 
@@ -59,7 +59,7 @@ def rows(population: Population) -> tuple[object, ...]:
 
 def test_a_newcomer_is_born_known_or_a_duplicate() -> None:
     population = Population()
-    arrivals = [population.admit(p) for p in (BAKER, Persona(f" {TEN} "), TWIN)]
+    arrivals = [population.admit_persona(p) for p in (BAKER, Persona(f" {TEN} "), TWIN)]
     assert arrivals == [Admission.BORN, Admission.KNOWN, Admission.DUPLICATE]
     assert population.personas == (BAKER, TWIN)
     assert population.alive == (BAKER,)
@@ -67,7 +67,7 @@ def test_a_newcomer_is_born_known_or_a_duplicate() -> None:
 
 def test_a_duplicate_is_a_row_with_a_verdict() -> None:
     population = Population([BAKER])
-    population.admit(TWIN)
+    population.admit_persona(TWIN)
     verdict = population.verdict(TWIN.id)
     assert verdict is not None
     assert (verdict.of, verdict.stage, verdict.similarity) == (BAKER.id, "exact", 10 / 11)
@@ -82,34 +82,36 @@ def test_the_same_relation_counts_once_and_none_leads_to_oneself() -> None:
         relation(BAKER, MILLER, "cousin"),
         relation(BAKER, BAKER),
     ]
-    assert [population.relate(r) for r in said] == [True, False, True, False]
+    assert [population.add_relation(r) for r in said] == [True, False, True, False]
     assert len(population.relations) == 2
 
 
 def test_equal_text_from_two_parents_closes_a_circle() -> None:
     population = Population([BAKER, MILLER])
-    result = absorb(population, [[relative(BAKER, Persona("A carter."))], [relative(MILLER, Persona("A carter."))]])
+    result = absorb_answers(
+        population, [[relative(BAKER, Persona("A carter."))], [relative(MILLER, Persona("A carter."))]]
+    )
     assert (result.born, len(result.relations)) == (1, 2)
     assert len(population.graph().neighbours(result.personas[0].id)) == 2
 
 
 def test_a_duplicate_gives_its_relations_to_the_original() -> None:
     population = Population([BAKER, MILLER])
-    result = absorb(population, [[relative(MILLER, TWIN)]])
+    result = absorb_answers(population, [[relative(MILLER, TWIN)]])
     assert (result.born, result.duplicates, result.personas) == (0, 1, (TWIN,))
     assert [n.id for n in population.graph().neighbours(MILLER.id)] == [BAKER.id]
 
 
 def test_nobody_new_is_admitted_beyond_the_limit_but_relations_still_count() -> None:
     population = Population([BAKER])
-    result = absorb(population, [[relative(BAKER, MILLER), relative(BAKER, Persona("A carter."))]], limit=2)
+    result = absorb_answers(population, [[relative(BAKER, MILLER), relative(BAKER, Persona("A carter."))]], limit=2)
     assert population.alive == (BAKER, MILLER)
     assert len(result.relations) == 1
-    assert absorb(population, [[relative(MILLER, BAKER)]], limit=2).relations == (relation(MILLER, BAKER),)
+    assert absorb_answers(population, [[relative(MILLER, BAKER)]], limit=2).relations == (relation(MILLER, BAKER),)
 
 
 def test_an_answer_of_text_to_persona_is_absorbed_too() -> None:
-    result = absorb(Population(), [[BAKER], [MILLER, TWIN]])
+    result = absorb_answers(Population(), [[BAKER], [MILLER, TWIN]])
     assert (result.born, result.duplicates, result.relations) == (2, 1, ())
 
 
@@ -121,7 +123,7 @@ def test_a_population_made_anew_from_its_rows_goes_on_as_if_never_stopped(
     anew = Population(first.personas, first.relations, first.verdicts)
     assert rows(anew) == rows(first)
     start = seeds(6)
-    absorb(anew, [[relative(start[by], Persona(text)) for by, text in found] for found in answers[5:]], limit)
+    absorb_answers(anew, [[relative(start[by], Persona(text)) for by, text in found] for found in answers[5:]], limit)
     assert rows(anew) == rows(whole)
 
 
@@ -137,7 +139,7 @@ def test_everybody_is_alive_or_a_duplicate_of_somebody_alive(answers: list[list[
 def test_a_limit_is_met_before_a_deeper_hop() -> None:
     population, rng = Population(seeds(48)), random.Random(3)
     asked = plan_hop(population, hop=1, hops=6, limit=96, fan_out=3, rng=rng)
-    absorb(population, [[relative(p, child(p, n)) for n in range(3)] for p in asked], 96)
+    absorb_answers(population, [[relative(p, child(p, n)) for n in range(3)] for p in asked], 96)
     assert Counter(p.hop for p in population.alive) == {0: 48, 1: 48}
     assert plan_hop(population, hop=2, hops=6, limit=96, fan_out=3, rng=rng) == ()
 
@@ -145,7 +147,7 @@ def test_a_limit_is_met_before_a_deeper_hop() -> None:
 def test_relations_that_lead_to_nobody_new_are_made_up_for() -> None:
     start = seeds(20)
     population = Population(start)
-    absorb(population, [[relative(p, child(p)), relative(p, start[0])] for p in start[1:]])
+    absorb_answers(population, [[relative(p, child(p)), relative(p, start[0])] for p in start[1:]])
     assert len(population) == 39
     assert len(plan_hop(population, hop=2, hops=3, limit=47, fan_out=2, rng=random.Random(1))) == 12
 
@@ -153,7 +155,7 @@ def test_relations_that_lead_to_nobody_new_are_made_up_for() -> None:
 def test_whoever_has_fewest_people_of_the_same_origin_is_asked_about_first() -> None:
     start = seeds(20)
     population = Population(start)
-    absorb(population, [[relative(p, child(p))] for p in start[:5]])
+    absorb_answers(population, [[relative(p, child(p))] for p in start[:5]])
     asked = plan_hop(population, hop=2, hops=2, limit=30, fan_out=2, rng=random.Random(1))
     assert asked
     assert set(asked) <= set(start[5:])
@@ -174,7 +176,7 @@ def test_no_origin_has_more_than_three_fair_shares(fan_out: int, choice: Frontie
         asked = plan_hop(population, hop=hop, hops=6, limit=60, fan_out=fan_out, rng=rng, choice=choice)
         # Only two of the first people know anybody new.
         fertile = [p for p in asked if hop > 1 or p in start[:2]]
-        absorb(
+        absorb_answers(
             population, [[relative(p, child(p, n)) for n in range(fan_out)] for p in fertile], 60, most_per_origin=most
         )
     assert most == 18
@@ -203,7 +205,7 @@ def test_a_society_comes_within_two_of_its_limit_where_a_third_of_the_relations_
         asked = plan_hop(population, hop=hop, hops=hops, limit=limit, fan_out=4, rng=rng)
         news = [[(p, Persona(f"{p.id} child{n}", hop=hop)) for n in range(4)] for p in asked]
         met = [[relative(p, new if rng.random() < 2 / 3 else rng.choice(asked)) for p, new in some] for some in news]
-        absorb(population, met, limit)
+        absorb_answers(population, met, limit)
     assert limit - 2 <= len(population) <= limit
 
 
@@ -239,7 +241,7 @@ def test_known_people_are_alive_unrelated_and_somebody_else() -> None:
     crowd = seeds(12)
     population = Population(crowd)
     for other in crowd[1:5]:
-        population.relate(relation(crowd[0], other))
+        population.add_relation(relation(crowd[0], other))
     offered = offer_known(population, crowd[0], count=4, rng=random.Random(1))
     assert len(offered) == 4
     assert not {p.id for p in offered} & {p.id for p in crowd[:5]}
@@ -297,13 +299,13 @@ def test_nobody_who_was_rejected_is_asked_about_or_offered() -> None:
 def test_a_relation_of_a_kind_that_is_not_wanted_is_counted_and_brings_nobody() -> None:
     population = Population([BAKER])
     unwanted = Relative(relation(BAKER, MILLER), MILLER, is_wanted=False)
-    result = absorb(population, [[unwanted, relative(BAKER, Persona("A carter."))]])
+    result = absorb_answers(population, [[unwanted, relative(BAKER, Persona("A carter."))]])
     assert (result.unwanted, result.born, len(result.relations)) == (1, 1, 1)
 
 
 def test_an_offered_acquaintance_is_no_newcomer() -> None:
     population = Population([BAKER, MILLER])
     known = Relative(relation(BAKER, MILLER), MILLER, is_offered=True)
-    result = absorb(population, [[known, relative(MILLER, BAKER)]])
+    result = absorb_answers(population, [[known, relative(MILLER, BAKER)]])
     assert result.newcomers == (False,)
     assert len(result.relations) == 2

@@ -1,4 +1,4 @@
-from populace.personas.growth import HopResult, absorb
+from populace.personas.growth import HopResult, absorb_answers
 from populace.personas.judgement import RuleResult, judge_persona
 from populace.personas.persona import Persona, Relation, RelationKind
 from populace.personas.population import Population
@@ -29,7 +29,7 @@ def met(persona: Persona) -> Relative:
 
 
 def absorbed(population: Population, *newcomers: Persona, **options: object) -> HopResult:
-    return absorb(population, [[met(persona) for persona in newcomers]], **options)  # type: ignore[arg-type]
+    return absorb_answers(population, [[met(persona) for persona in newcomers]], **options)  # type: ignore[arg-type]
 
 
 def test_each_judge_sees_what_the_one_before_has_left() -> None:
@@ -107,5 +107,5 @@ def test_a_relation_leads_to_the_description_as_it_was_rewritten() -> None:
 
 def test_people_who_are_there_already_are_not_judged_again() -> None:
     population = Population([BAKER])
-    result = absorb(population, [[BAKER]], judges=[no_bakers])
+    result = absorb_answers(population, [[BAKER]], judges=[no_bakers])
     assert (result.rule_results, result.repeats, result.newcomers) == ((), 1, (False,))

@@ -164,7 +164,7 @@ def meant_for_all(kept: Any, to: Any, state: Any, view: Any) -> Any:
 
 def stale_members(patch: Patch) -> None:
     """Posts are shown to those who were members in the step before."""
-    begin, shown = channels.PostBoard.begin, channels.PostBoard._for
+    begin, shown = channels.PostBoard.begin, channels.PostBoard._iter_visible
     before: dict[str, Any] = {}
 
     def began(self: Any, meant: Any) -> None:
@@ -179,7 +179,7 @@ def stale_members(patch: Patch) -> None:
             self._members = members
 
     patch.setattr(channels.PostBoard, "begin", began)
-    patch.setattr(channels.PostBoard, "_for", shown_to)
+    patch.setattr(channels.PostBoard, "_iter_visible", shown_to)
 
 
 def show_own(kept: Any, self: Any, resident: Any, channel: Any) -> Iterator[Any]:
@@ -201,7 +201,7 @@ def answers_of_the_next(kept: Any, self: Any, items: Any, results: Any) -> None:
 
 
 def vary_twice(patch: Patch) -> None:
-    copied = archetypes._copied
+    copied = archetypes._copy_decision
 
     def twice(state: Any, turn: Any, made: Any, whose: str) -> Any:
         once = copied(state, turn, made, whose)
@@ -209,7 +209,7 @@ def vary_twice(patch: Patch) -> None:
         varied = state.scenario.vary(once.action, state.residents[turn.observation.agent], rng)
         return replace(once, action=varied)
 
-    patch.setattr(archetypes, "_copied", twice)
+    patch.setattr(archetypes, "_copy_decision", twice)
 
 
 async def one_cluster(kept: Any, self: Any, state: Any, recall: Any) -> None:
@@ -295,7 +295,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "seeds draw alike": (seed_without(0), "independent-draws", "another seed"),
     "ties the other way round": (around(population, "_seen_from", turned), "independent-cascade", "share"),
     "ties of one weight": (
-        around(observe, "_known", lambda kept, other, found, levels: kept(other, found[:1], levels)),
+        around(observe, "_known_facts", lambda kept, other, found, levels: kept(other, found[:1], levels)),
         "degroot",
         "deviation",
     ),
@@ -309,7 +309,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         around(effects.Effects, "_take_notes", note_elsewhere), "levers", "was not told"
     ),
     "the newest note is forgotten": (around(Memory, "note", forget_the_newest), "levers", "other notes"),
-    "blocked agents act": (around(step.StepPhase, "_active", without_blocks), "levers", "turns of blocked"),
+    "blocked agents act": (around(step.StepPhase, "_choose_active", without_blocks), "levers", "turns of blocked"),
     "lines that a block holds are lost": (
         around(effects.Effects, "_keep_unheard", drop_held_lines), "levers", "other lines"
     ),
@@ -319,15 +319,15 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         "others than the ties say",
     ),
     "the oldest lines are heard": (
-        around(observe, "_heard", lambda kept, state, one, is_rule=False: kept(state, one, is_rule=True)[:2]),
+        around(observe, "_list_heard", lambda kept, state, one, is_rule=False: kept(state, one, is_rule=True)[:2]),
         "levers",
         "other lines",
     ),
     "always the first neighbours": (
-        around(observe, "sampled", lambda kept, rng, things, count: list(things[:count])), "levers", "first half"
+        around(observe, "draw_sample", lambda kept, rng, things, count: list(things[:count])), "levers", "first half"
     ),
     "neighbours drawn with replacement": (
-        around(observe, "sampled", lambda kept, rng, things, count: [rng.choice(things) for _ in range(count)]),
+        around(observe, "draw_sample", lambda kept, rng, things, count: [rng.choice(things) for _ in range(count)]),
         "levers",
         "others than the ties say",
     ),
@@ -335,15 +335,15 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         seed_without(2, module=observe, name="rng_for", only="observe"), "levers", "shown again"
     ),
     "the order of agents": (
-        around(step.StepPhase, "_ordered", lambda kept, self, residents: residents), "levers", "rank sum"
+        around(step.StepPhase, "_order_residents", lambda kept, self, residents: residents), "levers", "rank sum"
     ),
-    "one order for all steps": (around(step.StepPhase, "_ordered", same_order), "levers", "rank correlation"),
+    "one order for all steps": (around(step.StepPhase, "_order_residents", same_order), "levers", "rank correlation"),
     "measures a step late": (around(effects.Effects, "measure", measure_late), "levers", "measure is wrong"),
     "a step is settled in the next": (around(effects, "resolve", settle_late), "levers", "states that are not"),
     "a step is settled before its decisions": (settle_first, "levers", "states that are not"),
-    "effects twice": (around(effects.Effects, "_act", act_twice), "levers", "states that are not"),
-    "newcomers wait a step": (around(step.StepPhase, "_active", newcomers_wait), "levers", "turns of blocked"),
-    "those who left act": (around(step.StepPhase, "_active", all_present), "levers", "turns of blocked"),
+    "effects twice": (around(effects.Effects, "_apply_action", act_twice), "levers", "states that are not"),
+    "newcomers wait a step": (around(step.StepPhase, "_choose_active", newcomers_wait), "levers", "turns of blocked"),
+    "those who left act": (around(step.StepPhase, "_choose_active", all_present), "levers", "turns of blocked"),
     "ties are not removed": (around(arrivals.TieChanges, "remove", remove_nothing), "levers", "number of ties"),
     "ties are left and kept": (
         around(arrivals.TieChanges, "remove", tie_without_end),
@@ -352,7 +352,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     ),
     "a clock that is a step ahead": (around(observe, "told_time", late_clock), "levers", "another step"),
     "members of a group as they were": (stale_members, "levers", "posts of a group"),
-    "own posts are shown": (around(channels.PostBoard, "_for", show_own), "levers", "posts of a group"),
+    "own posts are shown": (around(channels.PostBoard, "_iter_visible", show_own), "levers", "posts of a group"),
     "options by the place shown": (around(SurveyPhase, "_answer_rows", displayed), "levers", "respondent's own"),
     "answers of the next agent": (around(SurveyPhase, "apply", answers_of_the_next), "levers", "respondent's own"),
     "options as they are declared": (
@@ -363,30 +363,36 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "the same noise for all": (
         seed_without(3, module=archetypes, name="rng_for", only="vary"), "archetypes", "mean distance"
     ),
-    "one cluster": (around(archetypes.Archetypes, "_prepare", one_cluster), "archetypes", "another cluster"),
-    "the last post first": (around(channels.PostBoard, "_scored", reversed_feed), "polya-urn", "rank behind"),
+    "one cluster": (around(archetypes.Archetypes, "_make_clusters", one_cluster), "archetypes", "another cluster"),
+    "the last post first": (around(channels.PostBoard, "_score_posts", reversed_feed), "polya-urn", "rank behind"),
     "shown posts in reverse": (
         around(channels.PostBoard, "shown_to", lambda kept, *args: reversed_posts(kept(*args))),
         "polya-urn",
         "variance",
     ),
-    "replies that do not count": (around(channels.PostBoard, "_add", add_without_replies), "polya-urn", "variance"),
-    "an order that depends on who is there": (around(step.StepPhase, "_ordered", shuffled), "locality", "before news"),
+    "replies that do not count": (
+        around(channels.PostBoard, "_add_post", add_without_replies), "polya-urn", "variance"
+    ),
+    "an order that depends on who is there": (
+        around(step.StepPhase, "_order_residents", shuffled), "locality", "before news"
+    ),
     "chances that depend on who is there": (
-        around(activation, "_drawn", poissons_in_a_row), "locality", "before news"
+        around(activation, "_draw_numbers", poissons_in_a_row), "locality", "before news"
     ),
     "posts ordered by how many there are": (
         around(channels, "derive_seed", posts_by_number), "locality", "before news"
     ),
     "the first of a share": (
-        around(activation, "_drawn", lambda kept, residents, rng: list(range(len(residents)))),
+        around(activation, "_draw_numbers", lambda kept, residents, rng: list(range(len(residents)))),
         "activation",
         "spread of turns over a group",
     ),
     "a rate twice as high": (
         around(activation, "expm1", lambda kept, rate: kept(2 * rate)), "activation", "share of turns"
     ),
-    "turns later than they are due": (around(activation.EventTime, "_add", later_times), "poisson-times", "earliest"),
+    "turns later than they are due": (
+        around(activation.EventTime, "_add_event", later_times), "poisson-times", "earliest"
+    ),
     "ties that are drawn without regard to their number": (
         around(drawing, "draw_configuration", drawn_anyhow),
         "sir-configuration",

@@ -12,10 +12,10 @@ from populace.cli.app import cli
 from populace.core.errors import SetupError
 from populace.scenarios.fidelity.suite import (
     FidelityAnswer,
+    list_questions,
     measure_anchors,
     measure_fidelity,
     people,
-    questions,
     share_effect,
 )
 
@@ -28,16 +28,16 @@ def test_the_built_in_generator_is_refused_in_one_sentence() -> None:
 
 def test_everybody_is_shown_each_option_first_once_and_each_anchor_goes_to_half_of_the_people() -> None:
     places = range(len(people().personas))
-    asked = [one for one in questions() if one.test in {"option order", "agreement"}]
+    asked = [one for one in list_questions() if one.test in {"option order", "agreement"}]
     for name in {one.name for one in asked}:
         twice = [one for one in asked if one.name == name]
         assert all(sorted(one.variant(place) for one in twice) == [0, 1] for place in places)
-    anchored = next(one for one in questions() if one.test == "anchoring")
+    anchored = next(one for one in list_questions() if one.test == "anchoring")
     assert sum(anchored.variant(place) for place in places) == len(places) / 2
 
 
 def test_option_a_is_known_wherever_it_is_shown() -> None:
-    game = next(one for one in questions() if one.name == "Berk15")
+    game = next(one for one in list_questions() if one.name == "Berk15")
     assert "First: you get 700, the other person gets 200." in game.texts[0]
     assert "Second: you get 700, the other person gets 200." in game.texts[1]
     assert FidelityAnswer(game, 0, "first").is_a
@@ -51,7 +51,7 @@ def test_a_share_has_wilsons_interval_and_cohens_h() -> None:
 
 
 def test_an_anchor_that_moves_every_estimate_is_found_and_no_answers_are_no_number() -> None:
-    asked = questions("anchoring")
+    asked = list_questions("anchoring")
     places = range(len(people().personas))
     moved = [FidelityAnswer(one, place, one.anchors[one.variant(place)]) for place in places for one in asked]
     found = measure_anchors(moved, 0)

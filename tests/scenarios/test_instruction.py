@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openai_server import OpenAIServer
 
-from populace.agents.procedural.lexicon import lexicon
+from populace.agents.procedural.lexicon import read_lexicon
 from populace.agents.responses import Response, said
 from populace.core.errors import SetupError
 from populace.core.model import Answer, Outcome
@@ -82,7 +82,7 @@ def test_the_stand_in_responds_to_what_was_asked() -> None:
 
 
 def test_requests_of_the_stand_in_rarely_repeat_one_another() -> None:
-    rng, people = random.Random(1), [f"A {name} who lives by the river." for name in lexicon().roles]
+    rng, people = random.Random(1), [f"A {name} who lives by the river." for name in read_lexicon().roles]
     texts = [write_request(rng, person) for person in people for _ in range(10)]
     assert len(texts) >= 2_000
     assert len(find_duplicates(texts)) <= 0.005 * len(texts)

@@ -13,11 +13,11 @@ from openai_server import OpenAIServer
 from strict_mode import faults_of
 
 from populace.agents.procedural.growth import Sketch, describe
-from populace.agents.procedural.lexicon import lexicon
+from populace.agents.procedural.lexicon import read_lexicon
 from populace.agents.procedural.situation import Situation
 from populace.agents.tool_spec import ToolSpec
 from populace.agents.tools import as_langchain
-from populace.scenarios.tool.task import Tool, ToolTask, find_kit, kits
+from populace.scenarios.tool.task import Tool, ToolTask, find_kit, list_kits
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
@@ -97,13 +97,13 @@ def test_demonstrations_are_tools_that_endpoints_take() -> None:
 
 def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
     rng = random.Random(5)
-    for kit in kits():
+    for kit in list_kits():
         name = kit.name("rye", "baker")
         fields = kit.interface(name, "rye", "a baker")
         spec = ToolSpec.model_validate({"kind": "tool", **fields})
         assert faults_of(spec.payload) == []
         assert "$" not in str(spec.payload)
-        made = kit.implementation(name, "rye", rng)
+        made = kit.write_implementation(name, "rye", rng)
         cases, wrong = (made["example"], *made["tests"]), len(kit.entry["wrong"])
         assert [case["returns"] == "" for case in cases] == [False] * (len(cases) - wrong) + [True] * wrong
         assert find_kit(name) == (kit, "rye" if "_rye" in name else "")
@@ -111,7 +111,7 @@ def test_every_kit_gives_a_valid_tool_that_does_what_it_says() -> None:
 
 
 def test_names_of_the_stand_ins_tools_rarely_repeat() -> None:
-    rng, roles, names = random.Random(1), list(lexicon().roles.values()), []
+    rng, roles, names = random.Random(1), list(read_lexicon().roles.values()), []
     for number in range(1000):
         role = roles[number % len(roles)]
         person = describe(rng, Sketch(role, rng.choice(role.ages), rng.choice("fm")))

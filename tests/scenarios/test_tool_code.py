@@ -16,16 +16,16 @@ from populace.agents.procedural.situation import Situation
 from populace.agents.sandbox import CodeOutcome, CodeResult, Returned, SandboxLevel
 from populace.agents.tools import code_faults
 from populace.core.errors import SetupError, SourceError
-from populace.scenarios.tool.task import Kit, ToolTask, kits
+from populace.scenarios.tool.task import Kit, ToolTask, list_kits
 from populace.scenarios.tool_code import task as module
 from populace.scenarios.tool_code.task import (
     ToolCodeTask,
-    agrees,
     case_faults,
     execute,
     execution_checks,
-    implement,
+    is_as_stated,
     same_value,
+    write_code,
 )
 from populace.scenarios.tool_code.tool_set import read_tools
 from populace.sim import trust
@@ -113,7 +113,7 @@ def test_implementations_of_foreign_tools_by_the_stand_in_fail_and_say_so(tmp_pa
 
 def test_a_run_from_elsewhere_runs_no_code_here(tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = made(tmp_path / "code.duckdb", ToolCodeTask({"n": 1, "tools": str(tools), "execute": True}))
-    monkeypatch.setattr(trust, "_known", frozenset)
+    monkeypatch.setattr(trust, "_read_fingerprints", frozenset)
     monkeypatch.setattr(module, "execute", None)
     with pytest.raises(SetupError, match="was not made here by you, and would run 'the code in its answers'"):
         replay(path, ToolCodeTask)
@@ -181,10 +181,10 @@ def test_values_are_the_same_up_to_rounding_and_errors_are_refusals_unless_nothi
     assert not same_value([1, 2], [2, 1])
     assert not same_value(True, 1)
     assert not same_value({"a": 1}, {"b": 1})
-    assert agrees(case({}), Returned(None, "TypeError: x", "TypeError"))
-    assert not agrees(case({}), Returned(None, "NotImplementedError: x", "NotImplementedError"))
-    assert not agrees(case({}), Returned(None, "the call was not made"))
-    assert not agrees(case({}), Returned(None))
+    assert is_as_stated(case({}), Returned(None, "TypeError: x", "TypeError"))
+    assert not is_as_stated(case({}), Returned(None, "NotImplementedError: x", "NotImplementedError"))
+    assert not is_as_stated(case({}), Returned(None, "the call was not made"))
+    assert not is_as_stated(case({}), Returned(None))
 
 
 async def test_demonstrations_do_what_they_say() -> None:
@@ -222,12 +222,12 @@ def test_over_http_answers_that_are_no_code_are_rejected_with_reasons(
 async def test_every_kit_of_the_stand_in_passes_its_own_example_and_tests_in_the_sandbox() -> None:
     async def passes(kit: Kit) -> bool:
         name = kit.name("rye", "baker")
-        made = implement({"name": name}, random.Random(name), Situation(), {})
+        made = write_code({"name": name}, random.Random(name), Situation(), {})
         cases = [SimpleNamespace(**given) for given in (made["example"], *made["tests"])]
         done, returned = await execute(made["code"], name, cases)
         return all(said.outcome == "passed" for said in execution_checks(done, returned, cases).values())
 
-    assert all(await asyncio.gather(*map(passes, kits())))
+    assert all(await asyncio.gather(*map(passes, list_kits())))
 
 
 def test_rows_that_give_no_tool_are_told_before_the_run(tmp_path: Path) -> None:

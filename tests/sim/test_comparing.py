@@ -13,7 +13,7 @@ from populace.agents.rubric import read_rubric, shipped_rubrics
 from populace.core.errors import SetupError
 from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.grading.grading import Candidate, GradingJob, GradingSpec
-from populace.sim.grading.preferences import ComparingJob, ComparingSpec, Scored, prefer, preferred
+from populace.sim.grading.preferences import ComparingJob, ComparingSpec, Scored, choose_pair, write_preferences
 from populace.sim.grading.responding import RespondingJob, RespondingSpec, has_responses
 from populace.sim.growth import Growth
 from populace.sim.jobs.life import run_job
@@ -86,7 +86,7 @@ def test_a_grader_that_favours_the_first_place_is_seen(sums: Path, sql: Ask, ope
     with pytest.raises(SetupError, match="no preferences yet"), open_run(sums) as run:
         read_preference_bias(run)
     # Won once and lost once, nobody leads.
-    assert prefer(sums, margin=0.1).rows == 0
+    assert write_preferences(sums, margin=0.1).rows == 0
 
 
 def test_nonsense_in_a_comparison_is_counted(sums: Path, sql: Ask, openai_server: OpenAIServer) -> None:
@@ -107,7 +107,7 @@ def test_a_run_with_one_output_of_each_person_has_no_pairs(sums: Path) -> None:
         graded(sums, responses=True)
     graded(sums)
     with pytest.raises(SetupError, match="none can be preferred"):
-        prefer(sums)
+        write_preferences(sums)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_responses_are_graded_and_reject_nothing(sums: Path, sql: Ask) -> None:
     assert graded(sums, responses=True, threshold=1.0).outputs == 36
     assert sql("SELECT count(DISTINCT (emission, response)), count(response) FROM votes") == [(36, 108)]
     assert sql("SELECT count(*) FROM outputs WHERE status = 'rejected'") == [(0,)]
-    found = prefer(sums, margin=0.01)
+    found = write_preferences(sums, margin=0.01)
     assert (found.source, found.groups, found.candidates) == ("grades", 12, 36)
     rows = sql("""SELECT p.prompt = e.text, p.chosen = c.text, p.rejected = r.text,
                          p.chosen_emission = p.emission, margin > 0
@@ -145,7 +145,7 @@ def test_refused_and_empty_responses_are_kept_and_not_graded(sums: Path, sql: As
 
 def test_preferences_of_outputs_take_the_best_and_the_worst_of_a_person(sums: Path, sql: Ask) -> None:
     graded(sums, threshold=0.0)
-    found = prefer(sums, margin=0.01)
+    found = write_preferences(sums, margin=0.01)
     grades: dict[str, list[float]] = dict(
         sql("SELECT agent, list(score) FROM checks JOIN emissions USING (emission) GROUP BY agent")
     )
@@ -156,17 +156,17 @@ def test_preferences_of_outputs_take_the_best_and_the_worst_of_a_person(sums: Pa
         assert prompt.startswith('Create one output of the kind "sum" with the following persona:')
         assert chosen == text
     # Made again, they take the place of the earlier ones.
-    prefer(sums, margin=0.011)
+    write_preferences(sums, margin=0.011)
     assert sql("SELECT count(DISTINCT job) FROM preferences") == [(1,)]
 
 
 def test_what_cannot_be_preferred_is_said_in_a_sentence(sums: Path) -> None:
     with pytest.raises(SetupError, match="were not graded yet"):
-        prefer(sums)
+        write_preferences(sums)
     with pytest.raises(SetupError, match=r"were not compared yet.*--pairwise"):
-        prefer(sums, source="comparisons")
+        write_preferences(sums, source="comparisons")
     with pytest.raises(SetupError, match="The margin must be above 0"):
-        prefer(sums, margin=0)
+        write_preferences(sums, margin=0)
 
 
 def scored(*scores: float, rejected: Sequence[int] = ()) -> list[Scored]:
@@ -187,7 +187,7 @@ def scored(*scores: float, rejected: Sequence[int] = ()) -> list[Scored]:
     ],
 )
 def test_the_best_and_the_worst(group: list[Scored], found: object) -> None:
-    pair = preferred(group, 0.1)
+    pair = choose_pair(group, 0.1)
     assert (pair if isinstance(pair, str) else tuple(one.candidate.emission for one in pair)) == found
 
 

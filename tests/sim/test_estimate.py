@@ -300,7 +300,7 @@ def test_what_cannot_be_estimated_is_refused(options: dict[str, Any], words: str
 def test_of_a_hub_circles_are_taken_whole(live: Live) -> None:
     growth = Growth.given(hub=live("hub", agents=60).path)
     scale = Scale(growth, read_hub(growth.hub), 0)  # type: ignore[arg-type]
-    small = scale.smaller(20)
+    small = scale.make_smaller(20)
     degrees = [len(s.source.relations) / len(s.source.personas) for s in (scale, small)]  # type: ignore[union-attr]
     assert small.people == 20
     assert degrees[1] > degrees[0] / 2

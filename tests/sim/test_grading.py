@@ -11,7 +11,7 @@ from openai_server import OpenAIServer
 from sums import Ask, Sum
 
 from populace.agents.checks import CheckOutcome
-from populace.agents.procedural.judging import grading, rule_label
+from populace.agents.procedural.judging import make_grades, rule_label
 from populace.agents.rubric import Rubric, read_rubric, shipped_rubrics
 from populace.analysis.agreement import read_identified
 from populace.analysis.stats import wilson_interval
@@ -160,7 +160,7 @@ def test_the_grade_weighs_the_mean_votes() -> None:
     def vote(*labels: str) -> Answer[Any]:
         criteria = [one.name for one in rubric.criteria]
         value = {name: {"reason": "So.", "label": label} for name, label in zip(criteria, labels, strict=True)}
-        return Answer(Outcome.OK, rubric.answer_schema(grading(rubric, "")).validate(value))
+        return Answer(Outcome.OK, rubric.answer_schema(make_grades(rubric, "")).validate(value))
 
     lost: Answer[Any] = Answer(Outcome.REFUSAL, reason="It declined.")
     outcome, reason, grade = grade_of(rubric, [vote("5", "1", "1"), vote("3", "1", "1"), lost], 0.5)

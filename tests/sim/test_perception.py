@@ -99,7 +99,7 @@ def test_an_observation_that_is_too_long_leaves_out_neighbours_and_counts_them()
     from populace.agents.observation import Seen
 
     many = tuple(Seen(f"n{n}", f"id{n}", "friend", "friendship", "A baker.") for n in range(1, 2001))
-    view = Observation("a", "A miller.", "", neighbours=many).capped(1000)
+    view = Observation("a", "A miller.", "", neighbours=many).cap_tokens(1000)
     assert 0 < len(view.neighbours) < 200
     assert len(view.neighbours) + view.unseen == 2000
     assert len(Observation("a", "", "", neighbours=many[: len(view.neighbours) + 1]).text) > 4000

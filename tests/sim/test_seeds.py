@@ -1,6 +1,6 @@
 import random
 
-from populace.sim.seeds import derive_seed, rng_for, sampled
+from populace.sim.seeds import derive_seed, draw_sample, rng_for
 
 
 def test_seeds_depend_on_run_and_purpose_and_on_nothing_else() -> None:
@@ -19,5 +19,5 @@ def test_sampled_draws_what_the_generator_s_own_sample_does() -> None:
         things, counts = [str(n) for n in range(size)], {0, 1, size // 2, size}
         for count in counts:
             ours, own = random.Random(size), random.Random(size)
-            assert sampled(ours, things, count) == own.sample(things, count)
+            assert draw_sample(ours, things, count) == own.sample(things, count)
             assert ours.random() == own.random()

@@ -11,7 +11,7 @@ import pytest
 from populace.core.errors import SetupError
 from populace.sim.runfile.job_rows import JobRow
 from populace.sim.runfile.reader import Recording
-from populace.sim.trust import check_trusted, remember
+from populace.sim.trust import check_trusted, remember_trust
 
 from .conftest import Live
 
@@ -43,7 +43,7 @@ def is_trusted(run: JobRow) -> bool:
 
 def test_another_run_address_or_cache_is_not_trusted(state: Path, run: JobRow) -> None:
     assert not is_trusted(run)
-    remember(run)
+    remember_trust(run)
     assert is_trusted(run)
     others = [{"id": "another"}, {"base_url": "http://127.0.0.1:3/v1"}, {"cache": "/tmp/x"}, {"model": "gguf:x.gguf"}]
     roles = {"solver": {"model": "openai:x", "base_url": ["http://127.0.0.1:3/v1"]}}
@@ -52,7 +52,7 @@ def test_another_run_address_or_cache_is_not_trusted(state: Path, run: JobRow) -
 
 
 def test_the_file_of_a_network_is_read_only_where_it_was_named(state: Path, run: JobRow) -> None:
-    remember(run)
+    remember_trust(run)
     foreign = with_spec(run, network="file:/tmp/ties.csv")
     with pytest.raises(SetupError, match="would read '/tmp/ties"):
         check_trusted(Path("a.duckdb"), foreign, (), is_grown=False)
@@ -60,7 +60,7 @@ def test_the_file_of_a_network_is_read_only_where_it_was_named(state: Path, run:
 
 
 def test_the_model_of_a_role_is_to_be_named_by_its_own_option(state: Path, run: JobRow) -> None:
-    remember(run)
+    remember_trust(run)
     roles = {
         "grader": {"model": "openai:x", "base_url": ["http://127.0.0.1:3/v1"]},
         "solver": {"model": "gguf:y.gguf", "base_url": []},
@@ -73,11 +73,11 @@ def test_the_model_of_a_role_is_to_be_named_by_its_own_option(state: Path, run: 
 
 
 def test_notes_are_private_and_say_nothing(state: Path, run: JobRow) -> None:
-    remember(run)
+    remember_trust(run)
     assert state.stat().st_mode & 0o777 == 0o600
     assert "127.0.0.1" not in state.read_text()
     before = state.stat().st_size
-    remember(run)
+    remember_trust(run)
     assert state.stat().st_size == before
 
 
@@ -86,11 +86,11 @@ def test_many_may_note_at_once_and_behind_a_line_that_was_cut_off(state: Path, r
     state.parent.mkdir(parents=True)
     state.write_text("c0ffee")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(remember, runs))
+        list(pool.map(remember_trust, runs))
     assert all(map(is_trusted, runs))
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(state: Path, run: JobRow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(OSError("read-only")))
-    remember(run)
+    remember_trust(run)
     assert not is_trusted(run)

@@ -10,7 +10,7 @@ import click
 from populace import __version__
 
 from . import check, diversity, experiment, export, grade, grow, hub, make, read, resume, survey
-from .guard import guarded
+from .guard import run_guarded
 
 
 @click.group()
@@ -85,7 +85,7 @@ for command in (command for section in SECTIONS.values() for command in section)
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line with `argv`, or the arguments of the process, and exit."""
-    code = guarded(cli, argv, name="populace")
+    code = run_guarded(cli, argv, name="populace")
     limits = sys.modules.get("populace.core.query")
     if limits is not None and limits.has_unstoppable_query():
         # Python would wait for a thread that the database does not let end.

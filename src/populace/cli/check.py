@@ -70,7 +70,7 @@ async def _examine_all(
     from dataclasses import replace
     from functools import partial
 
-    from populace.agents.doctor import examine
+    from populace.agents.doctor import examine_endpoint
 
     examinations = []
     try:
@@ -78,8 +78,10 @@ async def _examine_all(
             one = replace(endpoint, more=())
             console.print(f"\n{one.name} at {one.endpoint or 'a server of our own'}", style="bold", markup=False)
             found = partial(_show_finding, console)
-            examinations.append(await examine(one, within=within, embeddings=embeddings, prices=prices, found=found))
-            _conclude(console, examinations[-1])
+            examinations.append(
+                await examine_endpoint(one, within=within, embeddings=embeddings, prices=prices, found=found)
+            )
+            _print_verdict(console, examinations[-1])
     finally:
         await handle.aclose()
     return examinations
@@ -89,18 +91,18 @@ def _show_finding(console: "Console", finding: "CheckFinding") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
     row = Table.grid(padding=(0, 2))
     row.add_column(width=28)
     row.add_column(width=7)
     row.add_column()
     style = _STYLES[finding.health]
-    row.add_row(f"  {finding.check}", Text(finding.health, style=style), Text(visible(finding.said)))
+    row.add_row(f"  {finding.check}", Text(finding.health, style=style), Text(make_visible(finding.said)))
     console.print(row)
 
 
-def _conclude(console: "Console", examination: "Examination") -> None:
+def _print_verdict(console: "Console", examination: "Examination") -> None:
     verdict = "A run could work" if examination.works else "A run would not work"
     cost = "1 call was made" if examination.calls == 1 else f"{examination.calls} calls were made"
     tokens = f", {examination.tokens:,} tokens counted" if examination.tokens else ""

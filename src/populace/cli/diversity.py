@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .jobs import fetching, fetching_options, say_fetched
+from .jobs import fetch_errors, fetching_options, say_fetched
 from .options import meaning_options, shared_option
 from .show import authors_notice, show_result
 from .specs import command
@@ -20,7 +20,7 @@ def fetch_vectors(run: Path, texts: list[str], options: Mapping[str, Any]) -> No
     from populace.sim.embedding import fetch_text_vectors
 
     model, url = options["embeddings"], options["embeddings_url"]
-    with fetching(run):
+    with fetch_errors(run):
         fetched = fetch_text_vectors(run, model, texts, base_url=url, **fetching_options(options))
     say_fetched(run, fetched, err=True)
 

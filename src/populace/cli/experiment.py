@@ -53,7 +53,7 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
     check_sample(options)
     shown = {name: options[name] for name in ("benchmark", "margin", "as_json")}
     if file.is_dir():
-        _show(file / "experiment.duckdb", **shown)
+        _show_findings(file / "experiment.duckdb", **shown)
         return
     from populace.scenarios.catalog import load_experiment
 
@@ -71,11 +71,11 @@ def experiment(file: Path, out: Path | None, replicates: int | None, **options: 
         _show_estimate(declared, options)
         return
     folder = out or file.with_suffix("")
-    _run(declared, folder, options["parallel"], options)
-    _show(folder / "experiment.duckdb", **shown)
+    _run_declared(declared, folder, options["parallel"], options)
+    _show_findings(folder / "experiment.duckdb", **shown)
 
 
-def _run(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
+def _run_declared(declared: "Experiment", folder: Path, parallel: int, options: dict[str, Any]) -> None:
     from populace.facade import experiment as run_experiment
 
     from .panel import ProgressPanel
@@ -110,7 +110,7 @@ def _show_estimate(declared: "Experiment", options: dict[str, Any]) -> None:
     )
 
 
-def _show(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:
+def _show_findings(path: Path, benchmark: Path | None, margin: float | None, *, as_json: bool) -> None:
     from dataclasses import replace
 
     from populace.analysis.experiment.benchmark import measure_distances, read_benchmark

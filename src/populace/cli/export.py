@@ -132,10 +132,10 @@ def export(paths: tuple[Path, ...], **options: Any) -> None:
     if options["key"]:
         use_key(runs[0], options["key"])
     if options["preview"]:
-        _show(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
+        _show_rows(preview_outputs(runs, asked.format or DatasetFormat.JSONL, options["preview"], asked))
         return
     report = export_outputs(runs, path, asked)
-    _say(report, asked)
+    _say_exported(report, asked)
 
 
 def _export_characters(paths: tuple[Path, ...], options: dict[str, Any]) -> None:
@@ -193,21 +193,21 @@ def _options_of(options: dict[str, Any]) -> "DatasetOptions":
     )
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show_rows(rows: list[dict[str, Any]]) -> None:
     import orjson
 
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
     for number, row in enumerate(rows, 1):
         click.echo(f"row {number}")
         for name, value in row.items():
             if value is not None and value != []:
                 shown = value if isinstance(value, str) else orjson.dumps(value).decode()
-                click.echo(visible(f"  {name}: {' '.join(shown.split())}"))
+                click.echo(make_visible(f"  {name}: {' '.join(shown.split())}"))
 
 
-def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
-    from populace.analysis.table import visible
+def _say_exported(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
+    from populace.analysis.table import make_visible
     from populace.core.model import PROCEDURAL_NOTICE
 
     tally = report.tally
@@ -226,10 +226,10 @@ def _say(report: "DatasetReport", asked_for: "DatasetOptions") -> None:
     for reason, number in [*held_out, *tally.left_out.most_common()]:
         click.echo(f"Left out: {number:,} for {reason}.")
     for kind, number in report.without.items():
-        click.echo(visible(f"Left out: {number:,} of the kind {kind}, which {report.format} has no place for."))
+        click.echo(make_visible(f"Left out: {number:,} of the kind {kind}, which {report.format} has no place for."))
     licences = ", ".join(f"{licence} {n:,}" for (licence,), n in tally.by("licence").items())
     mixed = "; this export mixes licences, and the strictest binds the whole" if len(tally.by("licence")) > 1 else ""
-    click.echo(visible(f"Licences: {licences}{mixed}."))
+    click.echo(make_visible(f"Licences: {licences}{mixed}."))
     if tally.personal_rows:
         rows = f"{tally.personal_rows:,} row{'s' * (tally.personal_rows != 1)}"
         click.echo(f"Personal data were found in {rows}; patterns do not find everything.")

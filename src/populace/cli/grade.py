@@ -85,7 +85,7 @@ def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> 
     """
     from dataclasses import replace
 
-    from populace.analysis.agreement import calibrate, measure_agreement, read_graded, read_labels
+    from populace.analysis.agreement import calibrate_votes, measure_agreement, read_graded, read_labels
     from populace.sim.runfile.reader import open_made
 
     human = None if labels is None else read_labels(labels)
@@ -93,7 +93,7 @@ def agreement(run_path: Path, labels: Path | None, seed: int, as_json: bool) -> 
         graded = read_graded(run)
         found = measure_agreement(graded, seed=seed)
         if human is not None:
-            found = replace(found, parts=(calibrate(run, graded, human, file=str(labels), seed=seed),))
+            found = replace(found, parts=(calibrate_votes(run, graded, human, file=str(labels), seed=seed),))
     show_result(found, as_json=as_json)
 
 
@@ -118,10 +118,10 @@ def pairs(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
 
     from populace.analysis.agreement import read_preference_bias
     from populace.core.result import Note, Result
-    from populace.sim.grading.preferences import prefer
+    from populace.sim.grading.preferences import write_preferences
     from populace.sim.runfile.reader import open_made
 
-    found = prefer(run_path, source=by, margin=margin)
+    found = write_preferences(run_path, source=by, margin=margin)
     bias = Result("Preferences")
     if found.rows:
         with open_made(run_path) as run:
@@ -137,7 +137,7 @@ def pairs(run_path: Path, by: Any, margin: float, as_json: bool) -> None:
         click.echo(f"Next: `populace export {quote(str(run_path))} FILE --format dpo`.", err=as_json)
 
 
-def _solvers(*, is_required: bool) -> Callable[..., Any]:
+def _solver_option(*, is_required: bool) -> Callable[..., Any]:
     return click.option(
         "--solver",
         "solvers",
@@ -153,7 +153,7 @@ def _solvers(*, is_required: bool) -> Callable[..., Any]:
 @command()
 @click.argument("run", type=click.Path(path_type=Path))
 @spec_options("populace.sim.tasks.outputs:OutputSpec")
-@_solvers(is_required=False)
+@_solver_option(is_required=False)
 @click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
 @click.option(
     "--method",
@@ -202,7 +202,7 @@ def translate(run: Path, **options: Any) -> None:
 
 @command()
 @click.argument("target", metavar="RUN|FILE.jsonl", type=click.Path(path_type=Path))
-@_solvers(is_required=True)
+@_solver_option(is_required=True)
 @click.option(
     "--method", type=click.Choice(["text", "program"]), default="text", show_default=True, help="As in solve."
 )

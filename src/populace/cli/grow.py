@@ -116,7 +116,7 @@ _MODEL = (
 )
 
 
-def _options(command: Command) -> Command:
+def _grow_options(command: Command) -> Command:
     for options, panel in ((_TEXTS, "Texts"), (_PEOPLE, "People"), (_HOPS, "Growth"), (_MODEL, "Options")):
         command = add_options(command, options, panel)
     return command
@@ -126,7 +126,7 @@ def _options(command: Command) -> Command:
 @click.argument("sources", nargs=-1)
 @click.option("--hub", type=click.Path(path_type=Path), required=True, help="The hub that people are grown into.")
 @click.option("--people", type=click.Path(path_type=Path), help="Grow from the people of this hub, not from texts.")
-@_options
+@_grow_options
 @limit_options
 @sampling_options
 @key_option
@@ -144,7 +144,7 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
 
     named = partial(option, agents="--limit", form="--structured")
     click.get_current_context().with_resource(name_parameters(named))
-    growth = _growth(sources, options)
+    growth = _make_growth(sources, options)
     if options["key"]:
         use_key(hub, options["key"])
     check_sample(options)
@@ -157,10 +157,10 @@ def grow(sources: tuple[str, ...], hub: Path, **options: Any) -> None:
     elif is_made(hub):
         _go_on(hub, growth, options)
     else:
-        _begin(hub, growth, options)
+        _begin_growth(hub, growth, options)
 
 
-def _begin(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
+def _begin_growth(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     from populace.sim.scenario import GrowthOnly
     from populace.sim.society import Society
 
@@ -192,7 +192,7 @@ def _go_on(hub: Path, growth: "Growth", options: dict[str, Any]) -> None:
     click.get_current_context().invoke(resume, file=hub, sources_named=True, **given)
 
 
-def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
+def _make_growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
     """The growth that is asked for. Raises `SetupError`."""
     from populace.sim.growth import Growth
 
@@ -205,17 +205,17 @@ def _growth(sources: tuple[str, ...], options: dict[str, Any]) -> "Growth":
         reading={name: value for name, value in reading.items() if value is not None},
         agents=options["limit"],
         hops=options["hops"],
-        fan_outs=_numbers(options["fan_out"]),
+        fan_outs=_parse_fan_outs(options["fan_out"]),
         per_passage=options["per_text"],
         form="structured" if options["structured"] else "plain",
-        kinds=_kinds(options["kinds"]),
+        kinds=_parse_kinds(options["kinds"]),
         quality=options["quality"],
         personal=None if options["personal"] == "ignore" else options["personal"],
         **{name: options[name] for name in same},
     )
 
 
-def _numbers(written: str) -> tuple[int, ...]:
+def _parse_fan_outs(written: str) -> tuple[int, ...]:
     from populace.core.errors import SetupError
 
     try:
@@ -224,7 +224,7 @@ def _numbers(written: str) -> tuple[int, ...]:
         raise SetupError(f"--fan-out takes a number or one a hop, as 5,3,2, but {written!r} was given.") from None
 
 
-def _kinds(written: str | None) -> tuple[str, ...] | None:
+def _parse_kinds(written: str | None) -> tuple[str, ...] | None:
     from populace.core.errors import SetupError
     from populace.personas.persona import RelationKind
     from populace.personas.text_to_persona import kind_of

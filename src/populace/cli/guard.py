@@ -24,42 +24,42 @@ _NO_PATH = (
 )
 
 
-def guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
+def run_guarded(command: click.Command, argv: Sequence[str] | None = None, *, name: str | None = None) -> int:
     """The exit code of a command; what is foreseen to go wrong becomes one sentence on standard error."""
     from populace.core.errors import name_parameters
 
     _write_whatever_comes()
     try:
         with name_parameters(option):
-            ended = command.main(_readable(argv), prog_name=name, standalone_mode=False)
+            ended = command.main(_readable_arguments(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        return _complain(_sentence(error), error.exit_code)
+        return _print_complaint(_error_sentence(error), error.exit_code)
     except click.Abort:
-        return _complain("Stopped.", 130)
+        return _print_complaint("Stopped.", 130)
     except OSError as error:
-        return _complain(*_refused_by_system(error))
+        return _print_complaint(*_refused_by_system(error))
     except Exception as error:
         # Imported here, because the packages take seconds to load and help should not wait for them.
         from populace.core.database import is_damage, is_interrupt, is_out_of_memory, said
         from populace.core.errors import PausedError, PopulaceError, SetupError
 
         if is_interrupt(error):
-            return _complain("Stopped.", 130)
+            return _print_complaint("Stopped.", 130)
         if is_out_of_memory(error):
-            return _complain(
+            return _print_complaint(
                 f"There was not enough memory ({said(error)}); free some, or ask for less at once (a smaller --limit, "
                 "fewer rows or people), then run the same command again. What was committed is kept.",
                 1,
             )
         if is_damage(error):
-            return _complain(f"A database is damaged ({said(error)}); restore its file from a copy.", 1)
+            return _print_complaint(f"A database is damaged ({said(error)}); restore its file from a copy.", 1)
         if not isinstance(error, PopulaceError):
             raise
         code = 2 if isinstance(error, SetupError) else 3 if isinstance(error, PausedError) else 1
-        return _complain(str(error), code, frames=error.frames)
+        return _print_complaint(str(error), code, frames=error.frames)
     return ended if isinstance(ended, int) else 0
 
 
@@ -164,7 +164,7 @@ def _let_go_of_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _readable(argv: Sequence[str] | None) -> list[str]:
+def _readable_arguments(argv: Sequence[str] | None) -> list[str]:
     """The arguments, once it is known that whatever quotes them can be written."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     for argument in arguments:
@@ -173,17 +173,17 @@ def _readable(argv: Sequence[str] | None) -> list[str]:
     return arguments
 
 
-def _sentence(error: click.ClickException) -> str:
+def _error_sentence(error: click.ClickException) -> str:
     said = error.format_message()
     context = getattr(error, "ctx", None)
     return said if context is None else f"{said} For help: `{context.command_path} --help`."
 
 
-def _complain(sentence: str, code: int, *, frames: str = "") -> int:
+def _print_complaint(sentence: str, code: int, *, frames: str = "") -> int:
     # What is quoted can hold line breaks and whatever else steers a terminal.
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
-    click.echo(f"populace: {visible(re.sub(r'\s*\n\s*', ' ', sentence))}", err=True)
+    click.echo(f"populace: {make_visible(re.sub(r'\s*\n\s*', ' ', sentence))}", err=True)
     for line in frames.splitlines():
-        click.echo(visible(line), err=True)
+        click.echo(make_visible(line), err=True)
     return code

@@ -8,7 +8,7 @@ import click
 from .hub_files import export, import_
 from .hub_people import check, enrich
 from .hub_select import graph, sample
-from .jobs import fetching, fetching_options, say_fetched
+from .jobs import fetch_errors, fetching_options, say_fetched
 from .options import limits_of, meaning_options, shared_option
 from .show import show_facts
 from .specs import command
@@ -131,7 +131,7 @@ def dedup(
         f"and {report.undone:,} verdicts are undone."
     )
     if handle:
-        with fetching(hub_path):
+        with fetch_errors(hub_path):
             done = dedup_by_meaning(
                 hub_path,
                 handle,
@@ -173,7 +173,7 @@ def undo(hub_path: Path, redo: bool, **given: Any) -> None:
     with open_hub(hub_path, write=True) as hub:
         changed = ways[name](hub, value, redo=redo)
         state = count_rejected(hub, value) if name == "rule" else None
-    click.echo(_undone("verdict" if state is None else "rule result", changed, redo=redo))
+    click.echo(_describe_undone("verdict" if state is None else "rule result", changed, redo=redo))
     if state is not None:
         gone = f"; {state.gone:,} more cannot come back, for their descriptions were not kept" if state.gone else ""
         click.echo(f"Of {state.people:,} people whom {value} has rejected, {state.retained:,} are retained now{gone}.")
@@ -210,7 +210,7 @@ def merge(hubs: tuple[Path, ...], out: Path) -> None:
     click.echo(f"Whoever is nearly equal across them is found by: populace hub dedup {out}")
 
 
-def _undone(what: str, changed: int, *, redo: bool) -> str:
+def _describe_undone(what: str, changed: int, *, redo: bool) -> str:
     if not changed:
         return f"All of these {what}s {'hold' if redo else 'are undone'} already."
     if changed == 1:

@@ -176,7 +176,7 @@ def _show_progress() -> Iterator[Any]:
 
 def _read_facts(report: "FileReport") -> Iterator[tuple[str, object]]:
     """Yield what an import came to."""
-    from populace.analysis.page import clip
+    from populace.analysis.page import clip_text
 
     if report.already:
         yield "imported before", "in the same way: nothing was done"
@@ -186,7 +186,7 @@ def _read_facts(report: "FileReport") -> Iterator[tuple[str, object]]:
         yield "rows", report.rows
         yield "new people", report.new
         yield "people already there", report.equal
-        yield "composed, as", report.example and repr(clip(report.example, 120))
+        yield "composed, as", report.example and repr(clip_text(report.example, 120))
         yield "left out", "; ".join(map(str, report.skipped))
         yield "searched as", ", ".join(f"{column} ({kind})" for column, kind in report.kinds.items())
         yield from rule_facts(report.rule_results, report.changes)

@@ -115,7 +115,7 @@ def _show_outputs(run: Path, job: "OutputJob[Any]", done: "OutputJobReport") -> 
 
 
 @contextmanager
-def fetching(file: Path) -> Iterator[None]:
+def fetch_errors(file: Path) -> Iterator[None]:
     """Within it, a job that fetches vectors says how to go on, and calls its address --embeddings-url."""
     from populace.core.errors import name_parameters
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .guard import going_on, guarded
+from .guard import going_on, run_guarded
 from .options import (
     announce_sample,
     asked_of,
@@ -56,7 +56,7 @@ def make(task: str | None, **options: Any) -> None:
         estimate(made, growth, options)
         return
     check_sample(options)
-    _make(made, script, options, growth=growth)
+    _make_rows(made, script, options, growth=growth)
 
 
 def estimate(scenario: "Scenario", growth: "Growth", options: dict[str, Any]) -> None:
@@ -80,8 +80,8 @@ def estimate(scenario: "Scenario", growth: "Growth", options: dict[str, Any]) ->
     show_estimate(found)
 
 
-def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:
-    from populace.analysis.table import visible
+def _make_rows(task: Any, script: Path | None, options: dict[str, Any], **growth: Any) -> None:
+    from populace.analysis.table import make_visible
     from populace.sim.society import Society
 
     from .panel import ProgressPanel
@@ -97,7 +97,7 @@ def _make(task: Any, script: Path | None, options: dict[str, Any], **growth: Any
         progress=ProgressPanel(),
     )
     for notice in task.notices:
-        click.echo(visible(notice), err=True)
+        click.echo(make_visible(notice), err=True)
     live(society)
 
 
@@ -115,7 +115,7 @@ def run(scenario: str, **options: Any) -> None:
     from populace.scenarios.catalog import find_scenario
 
     found, script = find_scenario(scenario)
-    _run(found, script, **options)
+    _run_scenario(found, script, **options)
 
 
 def run_script(scenario: "type[Scenario]", script: str) -> None:
@@ -124,9 +124,9 @@ def run_script(scenario: "type[Scenario]", script: str) -> None:
     @command(name=Path(script).name, help=scenario.summary())
     @run_options
     def run_it(**options: Any) -> None:
-        _run(scenario, Path(script), **options)
+        _run_scenario(scenario, Path(script), **options)
 
-    sys.exit(guarded(run_it))
+    sys.exit(run_guarded(run_it))
 
 
 def live(society: "Society") -> None:
@@ -143,7 +143,7 @@ def live(society: "Society") -> None:
         click.get_current_context().exit(code)
 
 
-def _run(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:
+def _run_scenario(scenario: "type[Scenario]", script: Path | None, **options: Any) -> None:
     from populace.sim.society import Society
 
     from .panel import ProgressPanel

@@ -296,7 +296,7 @@ def shared_option(command: Command) -> Command:
         "--shared",
         is_flag=True,
         expose_value=False,
-        callback=_share,
+        callback=_share_created,
         help="Create files with your umask instead of mode 0600.",
     )(command)
 
@@ -311,7 +311,7 @@ def key_option(command: Command) -> Command:
     )(command)
 
 
-def _share(context: click.Context, parameter: click.Parameter, is_shared: bool) -> None:
+def _share_created(context: click.Context, parameter: click.Parameter, is_shared: bool) -> None:
     if is_shared:
         from populace.core.files import share_files
 

@@ -197,18 +197,20 @@ def _read_money(total: Spent) -> list[str]:
     if total.unpriced == total.answers:
         return ["price unknown"]
     unknown = [f"{total.unpriced:,} answers of unknown price"] if total.unpriced else []
-    return [f"{_dollars(total.cost)} so far", *unknown]
+    return [f"{_format_dollars(total.cost)} so far", *unknown]
 
 
 def _read_budget(limits: "Limits", total: Spent) -> list[str]:
     caps = ((limits.max_calls, total.calls, "calls"), (limits.max_tokens, total.tokens, "tokens"))
     said = [f"{max(0, most - spent):,} of {most:,} {unit} left" for most, spent, unit in caps if most is not None]
     if limits.max_cost is not None:
-        said.append(f"{_dollars(max(0.0, limits.max_cost - total.cost))} of {_dollars(limits.max_cost)} left")
+        said.append(
+            f"{_format_dollars(max(0.0, limits.max_cost - total.cost))} of {_format_dollars(limits.max_cost)} left"
+        )
     return said
 
 
-def _dollars(amount: float) -> str:
+def _format_dollars(amount: float) -> str:
     return f"${amount:,.4f}" if amount < 10 else f"${amount:,.2f}"
 
 
@@ -265,7 +267,7 @@ class ProgressPanel:
         self._pace.begin(title, total)
         if self._thread is None:
             self._stop.clear()
-            self._thread = Thread(target=self._draw, name="panel", daemon=True)
+            self._thread = Thread(target=self._draw_until_stopped, name="panel", daemon=True)
             self._thread.start()
 
     def advanced(self) -> None:
@@ -286,12 +288,12 @@ class ProgressPanel:
             self._pace.begin("", 0)
             self._told = 0
 
-    def _draw(self) -> None:
+    def _draw_until_stopped(self) -> None:
         try:
             if self._is_live:
                 self._draw_live()
             else:
-                self._until_stopped(self._tell, every=_LOOK)
+                self._until_stopped(self._print_lines, every=_LOOK)
         except OSError:
             return  # the terminal is gone, and the run goes on
 
@@ -299,13 +301,13 @@ class ProgressPanel:
         live = Live(
             console=self._console,
             auto_refresh=False,
-            get_renderable=self._picture,
+            get_renderable=self._draw_picture,
             # What a scenario prints belongs above the panel, unless it goes somewhere else.
             redirect_stdout=sys.stdout.isatty(),
             vertical_overflow="crop",
         )
         with live:
-            self._until_stopped(lambda: self._show(live), every=_PICTURE)
+            self._until_stopped(lambda: self._show_live(live), every=_PICTURE)
 
     def _until_stopped(self, act: Callable[[], None], *, every: float) -> None:
         act()
@@ -313,11 +315,11 @@ class ProgressPanel:
             act()
         act()
 
-    def _show(self, live: Live) -> None:
+    def _show_live(self, live: Live) -> None:
         if not self._print_ended():
             live.refresh()
 
-    def _tell(self) -> None:
+    def _print_lines(self) -> None:
         self._print_ended()
         outage = self._gateway.meter.outage if self._gateway is not None else ""
         if outage != self._outage:
@@ -334,6 +336,6 @@ class ProgressPanel:
             self._console.print("\n".join(lines), markup=False, soft_wrap=True)
         return bool(lines)
 
-    def _picture(self) -> "RenderableType":
+    def _draw_picture(self) -> "RenderableType":
         self._pace.look()
         return draw_panel(self._pace, self._gateway, width=self._console.width)

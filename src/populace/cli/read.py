@@ -133,13 +133,13 @@ def minds(name: str | None) -> None:
 
 
 def _list_settings(found: "Iterable[type[Scenario]]", *, is_one: bool) -> None:
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
     from populace.scenarios.catalog import settings_of
 
     for scenario in found:
-        click.echo(visible(f"{scenario.name}: {scenario.summary()}"))
+        click.echo(make_visible(f"{scenario.name}: {scenario.summary()}"))
         for setting in settings_of(scenario) if is_one else ():
-            click.echo(visible(f"    --set {setting}"))
+            click.echo(make_visible(f"    --set {setting}"))
 
 
 @list_.command()

@@ -41,14 +41,14 @@ def show_result(result: "Result", *, as_json: bool = False) -> None:
 
 def show_facts(facts: "Iterable[tuple[str, object]]", title: str = "", *, err: bool = False) -> None:
     """Print a title, and a line for each fact but those that are empty or 0."""
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
     if title:
-        click.echo(visible(title), err=err)
+        click.echo(make_visible(title), err=err)
     told = [(name, f"{value:,}" if isinstance(value, int) else str(value)) for name, value in facts if value]
     wide = max(14, *(len(name) for name, _ in told))
     for name, value in told:
-        click.echo(visible(f"  {name:<{wide}} {value}"), err=err)
+        click.echo(make_visible(f"  {name:<{wide}} {value}"), err=err)
 
 
 def show_finished(path: Path, scenario: str, settings: "Mapping[str, object] | None" = None) -> int:
@@ -96,18 +96,18 @@ def _show_ending(path: Path, lines: "Mapping[str, str]", warnings: "Iterable[str
     """Print the file, what there is in it, what it cost, what to be warned of, and the commands that come next."""
     from rich.console import Console
 
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
     console = Console(width=terminal_width(), highlight=False)
-    console.print(f"\n{visible(str(path))}", style="bold", markup=False)
+    console.print(f"\n{make_visible(str(path))}", style="bold", markup=False)
     for name, value in lines.items():
-        click.echo(_line(name, visible(value), console.width))
+        click.echo(_format_line(name, make_visible(value), console.width))
     for number, warning in enumerate(filter(None, warnings)):
-        shown = _line("" if number else "warnings", visible(warning), console.width)
+        shown = _format_line("" if number else "warnings", make_visible(warning), console.width)
         console.print(shown, style="yellow", markup=False, soft_wrap=True)
     for number, command in enumerate(following):
         console.print(
-            f"  {'' if number else 'next':<10} {visible(command)}", style="bold", markup=False, soft_wrap=True
+            f"  {'' if number else 'next':<10} {make_visible(command)}", style="bold", markup=False, soft_wrap=True
         )
 
 
@@ -123,7 +123,7 @@ def _next_for_data(path: Path, made: "DataSummary") -> tuple[str, ...]:
     return (f"populace report {file}", f"populace export {file} {target}{f' --format {form}' if form else ''}")
 
 
-def _line(name: str, value: str, width: int) -> str:
+def _format_line(name: str, value: str, width: int) -> str:
     """Format a line of a summary; what is longer than the terminal continues below its beginning."""
     lead = f"  {name:<10} "
     if len(lead) + len(value) <= width or " " not in value:
@@ -174,19 +174,19 @@ def authors_notice(file: "Queryable | HubFile") -> str:
     Print it to standard error, so that it goes wherever the text goes, and into no file that machines read.
     """
     from populace.analysis.summary import describe_authors
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
-    return visible(describe_authors(_ask(file)))
+    return make_visible(describe_authors(_ask_function(file)))
 
 
 def own_graders_notice(file: "Queryable", job: int = 1) -> str:
     """Return one sentence on models that graded what they wrote in a job; "" if there are none."""
     from populace.analysis.summary import describe_own_graders
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
 
-    return visible(describe_own_graders(_ask(file), job))
+    return make_visible(describe_own_graders(_ask_function(file), job))
 
 
-def _ask(file: "Queryable | HubFile") -> "Ask":
+def _ask_function(file: "Queryable | HubFile") -> "Ask":
     con = getattr(file, "con", None)
     return lambda sql: file.query(sql).rows if con is None else con.execute(sql).fetchall()  # type: ignore[union-attr]

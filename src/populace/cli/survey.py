@@ -67,7 +67,7 @@ def survey(
             "--estimate is for a survey that is to be asked; name its FILE, or leave --estimate out."
         )
     people = None if benchmark is None else read_benchmark(benchmark)
-    done = None if file is None else _ask(run_path, _chosen(file, name), options)
+    done = None if file is None else _ask_surveys(run_path, _choose_surveys(file, name), options)
     if options["estimate"]:
         return
     with open_made(run_path) as run:
@@ -77,7 +77,7 @@ def survey(
             tables = replace(tables, parts=(*tables.parts, distances))
         notice = authors_notice(run)
     if done is not None and not as_json:
-        _show(done)
+        _show_surveyed(done)
     show_result(tables, as_json=as_json)
     if not as_json:
         click.echo(f'Each answer: `populace sql {quote(str(run_path))} "FROM answers"`.')
@@ -85,7 +85,7 @@ def survey(
         click.echo(f"\n{notice}", err=as_json)
 
 
-def _chosen(file: Path, name: str | None) -> "list[Survey]":
+def _choose_surveys(file: Path, name: str | None) -> "list[Survey]":
     """The surveys in a file, or the one of this name. Raises `SetupError`."""
     from populace.core.errors import SetupError
     from populace.core.inputs import nearest
@@ -98,7 +98,7 @@ def _chosen(file: Path, name: str | None) -> "list[Survey]":
     return [one for one in surveys if name in (None, one.name)]
 
 
-def _ask(run: Path, surveys: "Sequence[Survey]", options: Mapping[str, Any]) -> "Surveyed | None":
+def _ask_surveys(run: Path, surveys: "Sequence[Survey]", options: Mapping[str, Any]) -> "Surveyed | None":
     from populace.sim.survey.job import survey_job
 
     _say_recall(run, options)
@@ -118,11 +118,11 @@ def _say_recall(run: Path, options: Mapping[str, Any]) -> None:
 
 def show_done(run: Path, kind: object, done: "Surveyed") -> None:
     """Say what came of a survey that goes on."""
-    _show(done)
+    _show_surveyed(done)
     click.echo(f"The tables: `populace survey {quote(str(run))}`.")
 
 
-def _show(done: "Surveyed") -> None:
+def _show_surveyed(done: "Surveyed") -> None:
     lost = done.answers - done.given - done.unsure
     click.echo(
         f"{done.respondents:,} respondents gave {done.given:,} answers of {done.answers:,}; {done.unsure:,} were "
@@ -146,7 +146,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
     asking again continues the interview. Without a question the interview is shown. The run and its event hash do not
     change: questions and answers are in RUN.interviews.duckdb.
     """
-    from populace.analysis.table import visible
+    from populace.analysis.table import make_visible
     from populace.core.errors import PausedError
     from populace.core.model import PROCEDURAL_NOTICE
     from populace.sim.interview import find_agent, interview, told_so_far
@@ -154,7 +154,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
 
     with open_made(run_path) as run:
         agent, ordinal, text = find_agent(run, agent)
-    click.echo(visible(f"{ordinal}: {text}"))
+    click.echo(make_visible(f"{ordinal}: {text}"))
     if questions:
         _say_recall(run_path, options)
         try:
@@ -175,7 +175,7 @@ def ask(run_path: Path, agent: str, questions: Sequence[str], anew: bool, **opti
     else:
         turns = told_so_far(run_path, agent)
     for turn in turns:
-        click.echo(visible(f"\n> {turn.question}\n{turn.answer or f'(no answer: {turn.reason})'}"))
+        click.echo(make_visible(f"\n> {turn.question}\n{turn.answer or f'(no answer: {turn.reason})'}"))
     if not turns:
         click.echo("It was asked nothing yet; give a question.")
     if any(turn.model.partition(":")[0] == "procedural" for turn in turns):
@@ -204,7 +204,7 @@ def drift(run_path: Path, as_json: bool, **options: Any) -> None:
     from populace.sim.survey.job import drift_survey
 
     if options["is_asked"]:
-        _ask(run_path, [drift_survey(run_path)], options)
+        _ask_surveys(run_path, [drift_survey(run_path)], options)
     if options["estimate"]:
         return
     with open_made(run_path) as run:

@@ -220,7 +220,7 @@ def _stream_tables(tables: Iterator[Table], failures: list[Exception]) -> Record
 
 
 @contextmanager
-def parquet(path: Path) -> Iterator[duckdb.DuckDBPyRelation]:
+def open_parquet(path: Path) -> Iterator[duckdb.DuckDBPyRelation]:
     """Open a Parquet file as a relation."""
     with engine() as con:
         yield con.sql(f"FROM {_scan_parquet(path)}")
@@ -404,7 +404,7 @@ class GrowingArray[T: np.generic]:
         self._room[self._used : end] = numbers
         self._used = end
 
-    def push(self, number: int) -> None:
+    def append_number(self, number: int) -> None:
         """Append one number."""
         if self._used == len(self._room):
             self.append(np.array([number], dtype=self._room.dtype))
@@ -454,10 +454,10 @@ class FileArray[T: np.generic]:
         if self._file is None and self._used + len(numbers) <= _IN_MEMORY:
             self._memory.append(numbers)
         else:
-            self._write(numbers)
+            self._write_numbers(numbers)
         self._used += len(numbers)
 
-    def _write(self, numbers: NDArray[T]) -> None:
+    def _write_numbers(self, numbers: NDArray[T]) -> None:
         try:
             if self._file is None:
                 self._file = TemporaryFile(dir=self._folder)  # noqa: SIM115 - open for as long as the array is there
@@ -480,7 +480,7 @@ def _in_memory[T: np.generic](numbers: NDArray[T]) -> GrowingArray[T]:
     return held
 
 
-def ranges(first: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def expand_ranges(first: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The ranges `first[i]`, `first[i] + 1`, ... of `counts[i]` numbers each, concatenated."""
     ends = np.cumsum(counts)
     total = int(ends[-1]) if len(ends) else 0

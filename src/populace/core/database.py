@@ -64,7 +64,7 @@ def make_database(
     with whole_file(path.absolute()) as part, private_umask(part):
         _write_empty(part, schema, block_size)
         if fill is not None:
-            with _attached(part) if is_small else duckdb.connect(part, config=dict(CONFIG)) as con:
+            with _attach_file(part) if is_small else duckdb.connect(part, config=dict(CONFIG)) as con:
                 con.execute("BEGIN TRANSACTION")
                 fill(con)
                 con.execute("COMMIT")
@@ -72,7 +72,7 @@ def make_database(
 
 
 @contextmanager
-def _attached(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _attach_file(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Connect to the file through an in-memory database that stays open: this takes 3 ms, opening a database 20."""
     name = f"made_{uuid4().hex}"
     try:
@@ -166,7 +166,7 @@ def interrupted_by_ctrl_c(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         yield
         return
 
-    def watch() -> None:
+    def watch_signals() -> None:
         while number := os.read(reading, 1):
             if number[0] == signal.SIGINT:
                 time.sleep(_NOTICED)
@@ -174,7 +174,7 @@ def interrupted_by_ctrl_c(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
                     con.interrupt()
         os.close(reading)
 
-    watcher = threading.Thread(target=watch, name="ctrl-c", daemon=True)
+    watcher = threading.Thread(target=watch_signals, name="ctrl-c", daemon=True)
     watcher.start()
     try:
         yield

@@ -142,13 +142,13 @@ def text_from(owner: object, name: str, method: Callable[[], object]) -> str:
     return text
 
 
-def explain(error: Exception, owner: object, name: str) -> None:
+def raise_explained(error: Exception, owner: object, name: str) -> None:
     """Raise a `HookError` from what the user's method raised, but for errors that Populace raises on purpose."""
     if isinstance(error, PopulaceError):
         return
     cls = owner if isinstance(owner, type) else type(owner)
     of = "" if cls is FunctionType else f" of {cls.__name__}"
-    said = f": {told}" if (told := _told(error)) else ""
+    said = f": {told}" if (told := _describe_error(error)) else ""
     message = f"`{name}`{of} failed with {type(error).__name__}{said.rstrip('.')}."
     raise HookError(message, own_frames(error.__traceback__)) from error
 
@@ -168,10 +168,10 @@ class _HookGuard:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Exception):
-            explain(error, self._owner, self._name)
+            raise_explained(error, self._owner, self._name)
 
 
-def _told(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """What the error says: of pydantic's, which take a paragraph for each field, the first in one line."""
     from pydantic import ValidationError  # heavy, and loaded already where one was raised
 
@@ -188,7 +188,7 @@ def own_frames(trace: TracebackType | None) -> str:
     import traceback
 
     frames = [frame for frame in traceback.extract_tb(trace) if _is_own(frame.filename)]
-    return "\n".join(f"  {_shown(f.filename)}:{f.lineno}, in {f.name}\n    {f.line}" for f in frames)
+    return "\n".join(f"  {_show_path(f.filename)}:{f.lineno}, in {f.name}\n    {f.line}" for f in frames)
 
 
 def _is_own(file: str) -> bool:
@@ -209,6 +209,6 @@ def _foreign_folders() -> tuple[str, ...]:
     return tuple(f"{folder}{os.sep}" for folder in (*ours, *others))
 
 
-def _shown(file: str) -> str:
+def _show_path(file: str) -> str:
     path, here = Path(file).resolve(), Path.cwd()
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

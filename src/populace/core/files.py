@@ -80,7 +80,7 @@ def whole_file(path: Path, *, replace: bool = False, private: bool = False) -> I
                     part.chmod(path.stat().st_mode & 0o7777)
             part.replace(path)
         else:
-            _put(part, path)
+            _put_in_place(part, path)
     finally:
         remove_database(part)
 
@@ -100,7 +100,7 @@ def folder_beside(path: Path) -> Iterator[Path]:
 def remove_parts(path: Path) -> None:
     """Delete the unfinished files that killed processes left while making `path`; those of living processes stay."""
     with suppress(OSError):
-        for found in path.parent.glob(f".{_escaped(path.name)}.part-*"):
+        for found in path.parent.glob(f".{_escape_name(path.name)}.part-*"):
             part = _PART.match(found.name.removeprefix(f".{path.name}."))
             if part and part[1] == _HOST and not _is_alive(int(part[2])):
                 remove_database(found)
@@ -153,11 +153,11 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".{name}.part-{_HOST}-{os.getpid()}-{next(_numbers)}")
 
 
-def _escaped(name: str) -> str:
+def _escape_name(name: str) -> str:
     return re.sub(r"([*?\[])", r"[\1]", name)
 
 
-def _put(part: Path, path: Path) -> None:
+def _put_in_place(part: Path, path: Path) -> None:
     """Give a finished part its name. Raises `FileExistsError` when another process was faster."""
     try:
         path.hardlink_to(part)
@@ -242,7 +242,7 @@ def sniff_compression(raw: BinaryIO) -> Compression | None:
     return next((packing for magic, packing in _MAGIC.items() if head.startswith(magic)), None)
 
 
-def decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -> Any:
+def open_decompressed(raw: BinaryIO, packing: Compression | None, stack: ExitStack) -> Any:
     """Open `raw` for reading decompressed bytes; `raw` stays open, and what is opened for it is closed with `stack`.
 
     Reading may raise the errors in `DAMAGE`.

@@ -35,7 +35,7 @@ class _Stub(ModuleType):
 
 
 @contextmanager
-def deferred(modules: Sequence[str]) -> Iterator[None]:
+def defer_imports(modules: Sequence[str]) -> Iterator[None]:
     """What is imported in this context does not import these modules, but only calls what is in them later.
 
     A package stands before its modules. Those that are imported already stay as they are.

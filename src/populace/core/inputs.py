@@ -138,11 +138,11 @@ def is_too_deep(value: object, levels: int = MOST_LEVELS) -> bool:
     """Whether JSON nests deeper than so many levels."""
     layer = [value]
     for _ in range(levels):
-        layer = [child for node in layer for child in _children(node) if isinstance(child, dict | list)]
+        layer = [child for node in layer for child in _child_nodes(node) if isinstance(child, dict | list)]
         if not layer:
             return False
     return True
 
 
-def _children(node: object) -> Iterable[object]:
+def _child_nodes(node: object) -> Iterable[object]:
     return node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()

@@ -102,7 +102,7 @@ class RequestContext:
     #: model, unless it is `HUMAN`.
     role: str = "default"
 
-    def varied(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
+    def vary_context(self, *, role: str | None = None, replicate: int = 0) -> "RequestContext":
         """Return the same context for another role, or for one of several answers to the same request, from 0.
 
         Each replicate has a sampling seed of its own.

@@ -80,10 +80,10 @@ class Prompt:
     def render(self, **slots: str) -> RenderedPrompt:
         """Fill the slots. Raises `KeyError` for a slot that was not given; values are never read for slots."""
         parts: tuple[PromptMessage, ...] = (("system", self.system), ("user", self.user))
-        messages = tuple((role, _filled(text, slots)) for role, text in parts if text)
+        messages = tuple((role, _fill_template(text, slots)) for role, text in parts if text)
         return RenderedPrompt(self.name, self.version, messages, self, slots)
 
-    def phrase(self, slot: str, word: str) -> str:
+    def find_phrase(self, slot: str, word: str) -> str:
         """Return the ready phrase for `word` in `slot`. Raises `SetupError` naming the known words."""
         phrases = self.choices[slot]
         if word not in phrases:
@@ -108,7 +108,7 @@ class Prompt:
             if table in self.fixed:
                 continue
             phrases = self.choices[table]
-            fitting = [w for w in phrases if phrases[w] and w != "other" and self._fits(table, w, words)]
+            fitting = [w for w in phrases if phrases[w] and w != "other" and self._fits_drawn(table, w, words)]
             if fitting:
                 rng = random.Random(f"{self.name} {table} {seed}")  # noqa: S311 - a choice of words, no secret
                 words[table] = rng.choice(fitting)
@@ -119,7 +119,7 @@ class Prompt:
         phrases = self.choices.get(table, {})
         return next((word for word, phrase in phrases.items() if phrase and phrase in text), "")
 
-    def _fits(self, table: str, word: str, words: Mapping[str, str]) -> bool:
+    def _fits_drawn(self, table: str, word: str, words: Mapping[str, str]) -> bool:
         return not any(
             other_word in self.never.get(table, {}).get(word, {}).get(other, ())
             or word in self.never.get(other, {}).get(other_word, {}).get(table, ())
@@ -127,7 +127,7 @@ class Prompt:
         )
 
 
-def _filled(template: str, slots: Mapping[str, str]) -> str:
+def _fill_template(template: str, slots: Mapping[str, str]) -> str:
     literals, names = template_parts(template)
     parts = [literals[0]]
     for name, literal in zip(names, literals[1:], strict=True):
@@ -210,7 +210,7 @@ def find_language(given: str) -> str:
     `SetupError` for any other name.
     """
     by_name = _tags_by_name()
-    if (found := by_name.get(_plain(given))) is not None:
+    if (found := by_name.get(_plain_name(given))) is not None:
         return found
     tag, dash, region = given.strip().replace("_", "-").partition("-")
     if tag.lower() in _language_names() and (not dash or _REGION.fullmatch(region)):
@@ -223,7 +223,7 @@ def find_language(given: str) -> str:
     )
 
 
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     """Return a name or a tag without case, accents and word separators."""
     letters = unicodedata.normalize("NFKD", name.casefold())
     plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
@@ -239,7 +239,7 @@ def _language_names() -> Mapping[str, list[str]]:
 def _tags_by_name() -> Mapping[str, str]:
     # Later ones give way: a name that two languages have is that of the first in the file.
     named = [(name, tag) for tag, names in _language_names().items() for name in (tag, *names)]
-    return {_plain(name): tag for name, tag in reversed(named)}
+    return {_plain_name(name): tag for name, tag in reversed(named)}
 
 
 def load_prompt(package: str, name: str) -> Prompt:
@@ -247,7 +247,7 @@ def load_prompt(package: str, name: str) -> Prompt:
 
     Raises `KeyError` if there is none.
     """
-    return _load(package)[name]
+    return _load_prompts(package)[name]
 
 
 def read_prompt(path: Path | str) -> Prompt:
@@ -266,11 +266,11 @@ def read_prompt(path: Path | str) -> Prompt:
 
 def iter_prompts(package: str) -> Iterator[Prompt]:
     """Yield the prompts of a package by name."""
-    yield from _load(package).values()
+    yield from _load_prompts(package).values()
 
 
 @cache
-def _load(package: str) -> Mapping[str, Prompt]:
+def _load_prompts(package: str) -> Mapping[str, Prompt]:
     entries = [entry for entry in files(package).joinpath("prompts").iterdir() if entry.name.endswith(".toml")]
     found = [_parsed_file(entry.read_text(encoding="utf-8")) for entry in entries]
     return {prompt.name: prompt for prompt in sorted(found, key=lambda prompt: prompt.name)}

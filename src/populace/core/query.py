@@ -77,7 +77,7 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
     failures: list[BaseException] = []
     ended = threading.Event()
 
-    def run() -> None:
+    def run_work() -> None:
         try:
             answers.append(work())
         except BaseException as error:  # noqa: BLE001 - whatever it is, it is raised to the caller
@@ -86,15 +86,15 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
             ended.set()
 
     with con.cursor() as watch, _bounded_allocations(watch, limit):
-        thread = threading.Thread(target=run, name="populace-query", daemon=True)
+        thread = threading.Thread(target=run_work, name="populace-query", daemon=True)
         thread.start()
         try:
-            reached = _watch(watch, ended, limit)
+            reached = _watch_query(watch, ended, limit)
         except BaseException:
-            _stop(con, thread, ended)
+            _stop_query(con, thread, ended)
             raise
         if reached is not None:
-            _stop(con, thread, ended)
+            _stop_query(con, thread, ended)
     if answers:
         return answers[0]
     if reached is None and isinstance(failures[0], duckdb.OutOfMemoryException | MemoryError):
@@ -104,7 +104,7 @@ def run_query[T](con: duckdb.DuckDBPyConnection, work: Callable[[], T], limit: Q
     raise failures[0]
 
 
-def _watch(watch: duckdb.DuckDBPyConnection, ended: threading.Event, limit: QueryLimit) -> str | None:
+def _watch_query(watch: duckdb.DuckDBPyConnection, ended: threading.Event, limit: QueryLimit) -> str | None:
     """Wait for the end, and return the message of the limit that was reached before it, or None."""
     began = time.monotonic()
     allowed = None
@@ -125,7 +125,7 @@ FROM duckdb_memory()
 """
 
 
-def _stop(con: duckdb.DuckDBPyConnection, thread: threading.Thread, ended: threading.Event) -> None:
+def _stop_query(con: duckdb.DuckDBPyConnection, thread: threading.Thread, ended: threading.Event) -> None:
     until = time.monotonic() + _PATIENCE_SECONDS
     while not ended.is_set() and time.monotonic() < until:
         # Repeatedly, because between two statements there is nothing to interrupt.
@@ -192,11 +192,11 @@ def check_query(sql: str) -> None:
     """
     if "\0" in sql:
         raise SetupError("The query holds a NUL character; leave it out.")
-    statement = _only(sql)
+    statement = _only_statement(sql)
     text = statement.query
-    if statement.type is duckdb.StatementType.EXPLAIN or _words(text)[:1] == ["EXPLAIN"]:
-        text = _explained(text)
-        statement = _only(text)
+    if statement.type is duckdb.StatementType.EXPLAIN or _statement_words(text)[:1] == ["EXPLAIN"]:
+        text = _explained_statement(text)
+        statement = _only_statement(text)
     if statement.type is duckdb.StatementType.MULTI:
         _check_pivot(text)
     elif statement.type is duckdb.StatementType.SELECT:
@@ -209,7 +209,7 @@ def check_query(sql: str) -> None:
 
 def parse_sql(text: str) -> Sequence[Node]:
     """Parse the SELECT statements in `text` into syntax trees. Raises `SetupError` with the database's message."""
-    ((answer,),) = _parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
+    ((answer,),) = _open_parser().execute("SELECT json_serialize_sql(?::VARCHAR)", [text]).fetchall()
     try:
         parsed = json.loads(answer)
     except RecursionError as error:
@@ -245,7 +245,7 @@ def check_functions(nodes: Iterable[Node]) -> None:
 def _check_name(name: str, *, is_table: bool) -> None:
     plain = name.lower()
     # An unknown name is a macro of the file, or an error that DuckDB reports itself.
-    if plain in _REFUSED or (is_table and plain in _functions(*_TABLE_KINDS) - _TABLES):
+    if plain in _REFUSED or (is_table and plain in _list_functions(*_TABLE_KINDS) - _TABLES):
         raise SetupError(
             f"{name}() is refused: SQL that is asked here computes with what its own file holds, and neither waits, "
             f"reads other files, changes anything nor tells settings."
@@ -253,7 +253,7 @@ def _check_name(name: str, *, is_table: bool) -> None:
 
 
 def _check_view(name: str) -> None:
-    if name.lower() in _REFUSED_VIEWS or name.lower() in _functions(*_TABLE_KINDS) - _TABLES:
+    if name.lower() in _REFUSED_VIEWS or name.lower() in _list_functions(*_TABLE_KINDS) - _TABLES:
         raise SetupError(f"{name} is refused: it tells settings of the database; ask the tables of the file.")
 
 
@@ -269,12 +269,12 @@ def _not_read(kind: str) -> SetupError:
 
 def _check_pivot(text: str) -> None:
     """Raise `SetupError` unless `text` is a query over a PIVOT that calls no refused function."""
-    words = _words(text)
+    words = _statement_words(text)
     while words[-1:] == [";"]:
         text = text[: text.rindex(";")]
-        words = _words(text)
+        words = _statement_words(text)
     try:
-        statements = _parser().extract_statements(f"FROM (\n{text}\n)")
+        statements = _open_parser().extract_statements(f"FROM (\n{text}\n)")
     except duckdb.Error:
         statements = []
     if len(statements) != 1 or statements[0].type is not duckdb.StatementType.MULTI:
@@ -282,21 +282,21 @@ def _check_pivot(text: str) -> None:
     for place, word in enumerate(words[:-1]):
         if words[place + 1] == "(":
             name = word.strip('"').lower()
-            _check_name(word.strip('"'), is_table=name not in _functions(*_SCALAR_KINDS))
+            _check_name(word.strip('"'), is_table=name not in _list_functions(*_SCALAR_KINDS))
         if word == "(" and words[place + 1] in _CHANGING and words[place - 1] in {"AS", "MATERIALIZED"}:
             raise _not_read(words[place + 1])
 
 
-def _only(sql: str) -> duckdb.Statement:
-    statements = _parser().extract_statements(sql)
+def _only_statement(sql: str) -> duckdb.Statement:
+    statements = _open_parser().extract_statements(sql)
     if len(statements) != 1:
         raise SetupError(f"One statement at a time can be answered, but {len(statements)} were given.")
     return statements[0]
 
 
-def _explained(text: str) -> str:
+def _explained_statement(text: str) -> str:
     """Return the statement behind EXPLAIN and its options."""
-    tokens = _tokens(text)[1:]
+    tokens = _statement_tokens(text)[1:]
     if tokens and tokens[0][1].upper() == "ANALYZE":
         tokens = tokens[1:]
     if tokens and tokens[0][1] == "(" and not _is_query(text, tokens[0][0]):
@@ -307,16 +307,16 @@ def _explained(text: str) -> str:
 
 def _is_query(text: str, start: int) -> bool:
     try:
-        return len(_parser().extract_statements(text.encode()[start:].decode())) == 1
+        return len(_open_parser().extract_statements(text.encode()[start:].decode())) == 1
     except duckdb.Error:
         return False
 
 
-def _words(text: str) -> list[str]:
-    return [word.upper() if word.isascii() and word.isalpha() else word for _, word in _tokens(text)]
+def _statement_words(text: str) -> list[str]:
+    return [word.upper() if word.isascii() and word.isalpha() else word for _, word in _statement_tokens(text)]
 
 
-def _tokens(text: str) -> list[tuple[int, str]]:
+def _statement_tokens(text: str) -> list[tuple[int, str]]:
     """Return each token with its first byte, without comments."""
     raw = text.encode()
     found = duckdb.tokenize(text)
@@ -328,20 +328,20 @@ def _tokens(text: str) -> list[tuple[int, str]]:
     ]
 
 
-def _parser() -> duckdb.DuckDBPyConnection:
-    return _database().cursor()
+def _open_parser() -> duckdb.DuckDBPyConnection:
+    return _parser_database().cursor()
 
 
 @cache
-def _database() -> duckdb.DuckDBPyConnection:
+def _parser_database() -> duckdb.DuckDBPyConnection:
     """Open an empty database in memory, in which statements are parsed and never run."""
     return duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"})
 
 
 @cache
-def _functions(*kinds: str) -> frozenset[str]:
+def _list_functions(*kinds: str) -> frozenset[str]:
     query = "SELECT DISTINCT lower(function_name) FROM duckdb_functions() WHERE list_contains(?, function_type)"
-    return frozenset(str(name) for (name,) in _parser().execute(query, [list(kinds)]).fetchall())
+    return frozenset(str(name) for (name,) in _open_parser().execute(query, [list(kinds)]).fetchall())
 
 
 type Params = Sequence[object] | Mapping[str, object]
@@ -373,20 +373,20 @@ class Tabular(ABC):
 
     def arrow(self) -> Any:
         """Return the rows as a pyarrow table. Raises `SetupError` when pyarrow is not installed."""
-        return _import("pyarrow").table(self.table())
+        return _import_library("pyarrow").table(self.table())
 
     def df(self) -> Any:
         """Return the rows as a pandas data frame, decimals and sums as numbers that pandas calculates with.
 
         Raises `SetupError` if pandas is not installed.
         """
-        _import("pandas")
+        _import_library("pandas")
         with engine(answer=self.table()) as con:
-            return con.sql("FROM answer").project(", ".join(_native(con))).df()
+            return con.sql("FROM answer").project(", ".join(_native_columns(con))).df()
 
     def pl(self) -> Any:
         """Return the rows as a polars data frame. Raises `SetupError` if polars is not installed."""
-        return _import("polars").DataFrame(self.table())
+        return _import_library("polars").DataFrame(self.table())
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,13 +436,13 @@ class Query:
                     )
                 yield batch
         except duckdb.Error as error:
-            raise QueryError(_sentence(error)) from error
+            raise QueryError(_error_sentence(error)) from error
 
     def result(self) -> QueryResult:
         """Return the whole answer. Raises `QueryError` if the query fails on the way."""
         table = Table.from_batches(list(self), schema=self.schema)
         columns = [
-            _values(column, name, type_)
+            _column_values(column, name, type_)
             for column, name, type_ in zip(table.columns, self.columns, self.types, strict=True)
         ]
         return QueryResult(self.columns, self.types, list(zip(*columns, strict=True)), table)
@@ -463,7 +463,7 @@ def ask(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params = (), *, mos
     except SetupError as error:
         raise QueryError(str(error)) from error
     except duckdb.Error as error:
-        raise QueryError(_sentence(error)) from error
+        raise QueryError(_error_sentence(error)) from error
 
 
 def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: QueryLimit | None) -> QueryResult:
@@ -478,7 +478,7 @@ def answer(cursor: duckdb.DuckDBPyConnection, sql: str, params: Params, limit: Q
         raise QueryError(str(error)) from error
 
 
-def _native(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
+def _native_columns(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
     """Select each column of `answer`: decimals as whole numbers where all fit, else as doubles."""
     for name, type_, *_ in con.execute("DESCRIBE answer").fetchall():
         column = quote_name(name)
@@ -490,7 +490,7 @@ def _native(con: duckdb.DuckDBPyConnection) -> Iterator[str]:
         yield f"{column}::{'BIGINT' if fits else 'DOUBLE'} AS {column}"
 
 
-def _import(library: str) -> ModuleType:
+def _import_library(library: str) -> ModuleType:
     try:
         return import_module(library)
     except ModuleNotFoundError as error:
@@ -499,7 +499,7 @@ def _import(library: str) -> ModuleType:
         ) from error
 
 
-def _sentence(error: Exception) -> str:
+def _error_sentence(error: Exception) -> str:
     if "Out of Memory Error" in str(error):
         return TOO_LARGE
     words = said(error)
@@ -512,7 +512,7 @@ def _check_types(columns: Sequence[str], types: Sequence[str]) -> None:
             raise QueryError(f"Column {name!r} is of type {type_}, which cannot be handed out; cast it to VARCHAR.")
 
 
-def _values(column: ChunkedArray, name: str, type_: str) -> list[Any]:
+def _column_values(column: ChunkedArray, name: str, type_: str) -> list[Any]:
     if "INTERVAL" in type_:
         with engine(answer=Table.from_arrays([column], names=["value"])) as con:
             return [value for (value,) in con.execute("FROM answer").fetchall()]

@@ -22,7 +22,7 @@ import orjson
 
 from .arrow import ColumnFile
 from .errors import SourceError
-from .files import DAMAGE, compression_of, decompressed, uncompressed_suffix
+from .files import DAMAGE, compression_of, open_decompressed, uncompressed_suffix
 from .inputs import resolve_file, shown
 from .writers import read_cells
 
@@ -228,7 +228,7 @@ def open_bytes(path: Path) -> Iterator[io.BufferedReader]:
         with _refuse_unreadable(path):
             raw: io.BufferedReader = io.BufferedReader(stack.enter_context(path.open("rb", buffering=0)), _CHUNK)
         packing = compression_of(path)
-        yield io.BufferedReader(decompressed(raw, packing, stack), _CHUNK) if packing else raw
+        yield io.BufferedReader(open_decompressed(raw, packing, stack), _CHUNK) if packing else raw
 
 
 @contextmanager
@@ -456,7 +456,7 @@ class _Columnar(InputTable):
         try:
             return list(self._file.types)
         except OSError as error:
-            raise SourceError(f"{self.path} is no whole {self._kind} file: {error}.") from error
+            raise SourceError(f"{self.path} is no whole {self._format_name} file: {error}.") from error
 
     def _read_rows(self, tally: SkippedRows) -> Iterator[tuple[int, dict[str, Any]]]:
         number = 0
@@ -477,7 +477,7 @@ class _Columnar(InputTable):
             ) from error
 
     @property
-    def _kind(self) -> str:
+    def _format_name(self) -> str:
         return "Parquet" if self._is_parquet else "Arrow"
 
 

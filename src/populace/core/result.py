@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from .text import legible
+from .text import make_legible
 
 #: Characters of a value that an HTML table shows.
 _CELL = 300
@@ -126,15 +126,15 @@ class Result:
         html = "".join(
             f"<h4>{_cell_html(one.title)}</h4>{html_table(one.columns, one.rows, most=100)}" for one in shown
         )
-        return html + "".join(f"<p>{escape(legible(text))}</p>" for text in self.all_notes)
+        return html + "".join(f"<p>{escape(make_legible(text))}</p>" for text in self.all_notes)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Give the rows to Arrow, pandas, Polars and DuckDB."""
         from .arrow import make_table
 
-        return make_table(self._flatten()).__arrow_c_stream__(requested_schema)
+        return make_table(self._flatten_columns()).__arrow_c_stream__(requested_schema)
 
-    def _flatten(self) -> dict[str, list[Any]]:
+    def _flatten_columns(self) -> dict[str, list[Any]]:
         """Return the columns, with one more for each end of an estimate."""
         found: dict[str, list[Any]] = {}
         for n, (name, _) in enumerate(self.columns):
@@ -171,17 +171,17 @@ def format_cell(value: object, is_share: bool = False) -> str:
             return "-"
         case Estimate(value=number, low=low, high=high):
             is_known = low is not None and high is not None and isfinite(low) and isfinite(high)
-            ends = f" ({_format(low, is_share)} to {_format(high, is_share)})" if is_known else ""
-            return _format(number, is_share) + ends
+            ends = f" ({_format_number(low, is_share)} to {_format_number(high, is_share)})" if is_known else ""
+            return _format_number(number, is_share) + ends
         case bool() | str():
             return str(value)
         case int() | float():
-            return _format(value, is_share)
+            return _format_number(value, is_share)
         case _:
             return str(value)
 
 
-def _format(value: Any, is_share: bool) -> str:
+def _format_number(value: Any, is_share: bool) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if not isfinite(value):
@@ -209,4 +209,4 @@ def html_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, most
 
 def _cell_html(value: object) -> str:
     text = "" if value is None else str(value)
-    return escape(legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))
+    return escape(make_legible(text if len(text) <= _CELL else f"{text[: _CELL - 1]}\u2026"))

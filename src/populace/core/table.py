@@ -61,13 +61,13 @@ class Table:
     def statements(self, kind: str = "TABLE") -> str:
         """Return the SQL that makes the table, with its comments; a `TEMP TABLE` has none."""
         meaning = inspect.getdoc(self.row_type) or ""
-        columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote(meaning.removesuffix('.'))};"]
-        for field, kinds, comment, sql_type in self._columns():
+        columns, comments = [], [f"COMMENT ON TABLE {self.name} IS {_quote_text(meaning.removesuffix('.'))};"]
+        for field, kinds, comment, sql_type in self._iter_columns():
             constraint = "" if type(None) in kinds else " NOT NULL"
             if field.default is not MISSING and field.default is not None:
                 constraint += f" DEFAULT {field.default!r}"
             columns.append(f'"{field.name}" {sql_type}{constraint}')
-            comments.append(f'COMMENT ON COLUMN {self.name}."{field.name}" IS {_quote(comment)};')
+            comments.append(f'COMMENT ON COLUMN {self.name}."{field.name}" IS {_quote_text(comment)};')
         if self.key:
             columns.append(f"PRIMARY KEY ({', '.join(f'"{name}"' for name in self.key)})")
         made = f"CREATE {kind} {self.name} (\n    {',\n    '.join(columns)}\n);"
@@ -76,15 +76,15 @@ class Table:
     @property
     def types(self) -> dict[str, str]:
         """The SQL types of the columns, by name."""
-        return {field.name: sql_type for field, _, _, sql_type in self._columns()}
+        return {field.name: sql_type for field, _, _, sql_type in self._iter_columns()}
 
     def query(self, clause: str = "") -> str:
         """Return the query for the rows, narrowed or ordered by a clause; JSON travels as text."""
-        names = ((f'"{field.name}"', sql_type) for field, _, _, sql_type in self._columns())
+        names = ((f'"{field.name}"', sql_type) for field, _, _, sql_type in self._iter_columns())
         columns = ", ".join(f"{name}::VARCHAR AS {name}" if sql_type == "JSON" else name for name, sql_type in names)
         return f"SELECT {columns} FROM {self.name} {clause}"  # noqa: S608 - our own names
 
-    def _columns(self) -> Iterator[tuple[Field[Any], Sequence[Any], str, str]]:
+    def _iter_columns(self) -> Iterator[tuple[Field[Any], Sequence[Any], str, str]]:
         """Yield each column's field, Python types, comment and SQL type, in the order of the table."""
         hints = get_type_hints(self.row_type, include_extras=True)
         for field in sorted(fields(self.row_type), key=lambda field: (*self.first, field.name).index(field.name)):
@@ -108,13 +108,13 @@ def table[R](
 ) -> Callable[[type[R]], type[R]]:
     """Declare the table whose rows are of the class; `key` and `first` name columns, separated by spaces."""
 
-    def declare(row_type: type[R]) -> type[R]:
+    def declare_table(row_type: type[R]) -> type[R]:
         _TABLES[row_type] = Table(
             name, row_type, tuple(key.split()), tuple(first.split()), fork, undo, is_hub, is_of_job
         )
         return row_type
 
-    return declare
+    return declare_table
 
 
 class RowBuffer:
@@ -187,5 +187,5 @@ def _sql_type(kind: Any) -> str:
     return next(sql for python, sql in _SQL_TYPES.items() if issubclass(kind, python))
 
 
-def _quote(text: str) -> str:
+def _quote_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -52,16 +52,16 @@ _ILLEGAL = re.compile(
 )
 
 
-def legible(text: str) -> str:
+def make_legible(text: str) -> str:
     r"""The text with a visible character for each one that HTML or XML forbids: a control picture, or U+FFFD.
 
     >>> legible("a NUL\x00, an escape\x1b, half a pair\ud800")
     'a NUL␀, an escape␛, half a pair�'
     """
-    return _ILLEGAL.sub(_shown, text)
+    return _ILLEGAL.sub(_show_control, text)
 
 
-def _shown(found: re.Match[str]) -> str:
+def _show_control(found: re.Match[str]) -> str:
     code = ord(found.group())
     return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 

@@ -56,7 +56,7 @@ def test_a_line_with_an_id_is_never_lost(said: dict[str, Any]) -> None:
 @given(VALUES | st.fixed_dictionaries({"data": st.lists(ERRORS, max_size=4)}))
 @pytest.mark.slow
 def test_whatever_a_failed_batch_says_is_a_fault(errors: Any) -> None:
-    fault = BatchState(id="b", status="failed", errors=errors).failure()
+    fault = BatchState(id="b", status="failed", errors=errors).describe_failure()
     assert fault.outcome is not Outcome.OK
     assert fault.detail.startswith("The batch failed as a whole")
 

@@ -8,7 +8,7 @@ import pytest
 from made_run import MadeRun, read_lines
 
 from populace.analysis.export import DatasetOptions, export_outputs
-from populace.analysis.export.source import strictest
+from populace.analysis.export.source import find_strictest
 from populace.core.errors import SetupError
 
 
@@ -64,4 +64,4 @@ def test_a_run_is_named_once_and_has_the_kind_asked_for(two_runs: Path) -> None:
     ],
 )
 def test_the_strictest_licence_holds_and_unknown_is_never_free(licences: list[str | None], whole: str) -> None:
-    assert strictest(licences) == whole
+    assert find_strictest(licences) == whole

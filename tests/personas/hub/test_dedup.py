@@ -12,7 +12,7 @@ from populace.core.errors import SetupError
 from populace.personas.dedup import DedupMethod
 from populace.personas.hub import HubFile, create_hub, open_hub
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.rewrites import reconcile
+from populace.personas.hub.rewrites import reconcile_verdicts
 
 TEN = "a b c d e f g h i j"
 TEXTS = [TEN, "a nurse", f"{TEN} k", f"{TEN} k l", "A nurse!", f"{TEN} k.", "", "..."]
@@ -167,7 +167,7 @@ def test_a_verdict_by_minhash_that_falls_is_decided_again_by_minhash(hub: HubFil
     gone = str(before[0][1])
     reject(hub, gone)
     with hub.writing() as con:
-        reconcile(con)
+        reconcile_verdicts(con)
     after = verdicts(hub)
     assert gone not in {row[1] for row in after}
     assert {row[2] for row in after} == {"minhash"}

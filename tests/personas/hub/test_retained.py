@@ -18,7 +18,7 @@ from populace.personas.hub.dedup import dedup_embedded, dedup_hub
 from populace.personas.hub.file import describe_hub
 from populace.personas.hub.merge import merge_hubs
 from populace.personas.hub.queries import RETAINED
-from populace.personas.hub.rewrites import reconcile, undo_rule
+from populace.personas.hub.rewrites import reconcile_verdicts, undo_rule
 from populace.personas.network.network import read_ties
 from populace.personas.persona import content_id
 from populace.personas.selection import SelectionSpec, select
@@ -68,7 +68,7 @@ def test_all_who_count_people_count_the_same(tmp_path: Path, away: tuple[str, ..
         assert info.personas == info.retained + info.near_duplicates + info.rejected
     assert {*counts, len(read_hub(path).personas)} == {info.retained}
     with open_hub(path, write=True) as hub, hub.writing() as con:
-        reconcile(con)
+        reconcile_verdicts(con)
         retained = describe_hub(hub).retained
     merge_hubs([other, path], tmp_path / "c.duckdb")
     with open_hub(tmp_path / "c.duckdb") as merged:
@@ -82,7 +82,7 @@ def test_of_two_who_repeat_one_who_falls_both_stand_when_they_do_not_repeat_each
         assert len(marks(hub)) == 2
         reject(hub, content_id(middle))
         with hub.writing() as con:
-            reconcile(con)
+            reconcile_verdicts(con)
         assert (marks(hub), describe_hub(hub).retained) == ([], 2)
         undo_rule(hub, "refusal")
         assert {one for one, _, _ in marks(hub)} == {left, right}
@@ -119,7 +119,7 @@ def test_verdicts_by_vectors_are_decided_anew_by_the_vectors_that_are_kept(tmp_p
         assert [row[:2] for row in marks(hub)] == [(texts[1], texts[0]), (texts[2], texts[0])]
         reject(hub, ids[0])
         with hub.writing() as con:
-            reconcile(con)
+            reconcile_verdicts(con)
         # The two are at a cosine of 0.8.
         assert (marks(hub), describe_hub(hub).retained) == ([], 3)
         undo_rule(hub, "refusal")

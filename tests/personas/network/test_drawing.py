@@ -107,7 +107,7 @@ def test_people_are_tied_to_those_whose_vectors_are_nearest() -> None:
     ],
 )
 def test_a_smaller_society_has_about_as_many_ties_a_person(text: str, people: int, like: str) -> None:
-    assert str(parse_network(text).like(people, 120)) == like
+    assert str(parse_network(text).scale_to(people, 120)) == like
 
 
 @pytest.mark.parametrize(

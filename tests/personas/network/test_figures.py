@@ -10,13 +10,13 @@ from populace.core.arrow import Ints
 from populace.personas.network.figures import (
     Degrees,
     DegreeShare,
-    cluster,
+    count_triangles,
+    measure_clustering,
     measure_paths,
     numeric_assortativity,
     reciprocity,
-    triangles,
 )
-from populace.personas.network.network import Network, components, detect_communities, modularity, random_network
+from populace.personas.network.network import Network, component_sizes, detect_communities, modularity, random_network
 
 PEOPLE = 14
 PAIRS = st.lists(
@@ -57,8 +57,8 @@ def test_components_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
     graph = directed(pairs)
     weak = sorted(map(len, nx.weakly_connected_components(graph)), reverse=True)
     strong = sorted(map(len, nx.strongly_connected_components(graph)), reverse=True)
-    assert components(PEOPLE, *ends(pairs)).tolist() == weak
-    assert components(PEOPLE, *ends(pairs), strong=True).tolist() == strong
+    assert component_sizes(PEOPLE, *ends(pairs)).tolist() == weak
+    assert component_sizes(PEOPLE, *ends(pairs), strong=True).tolist() == strong
 
 
 @holds(PAIRS)
@@ -96,15 +96,15 @@ def test_assortativity_is_not_defined_where_all_are_alike() -> None:
 
 @holds(PAIRS)
 def test_clustering_and_triangles_are_those_of_networkx(pairs: list[tuple[int, int]]) -> None:
-    graph, found = undirected(pairs), cluster(network(pairs), rng())
-    assert triangles(network(pairs)).tolist() == [nx.triangles(graph)[n] for n in range(PEOPLE)]
+    graph, found = undirected(pairs), measure_clustering(network(pairs), rng())
+    assert count_triangles(network(pairs)).tolist() == [nx.triangles(graph)[n] for n in range(PEOPLE)]
     assert found.average.value == pytest.approx(nx.average_clustering(graph), abs=1e-9)
     if found.transitivity.value is not None:
         assert found.transitivity.value == pytest.approx(nx.transitivity(graph), abs=1e-9)
 
 
 def test_drawn_clustering_is_near_the_exact_one() -> None:
-    drawn, exact = (cluster(random_network(60, 500, rng()), rng(), most=most) for most in (0, 10**9))
+    drawn, exact = (measure_clustering(random_network(60, 500, rng()), rng(), most=most) for most in (0, 10**9))
     for estimate, truth in ((drawn.average, exact.average), (drawn.transitivity, exact.transitivity)):
         assert estimate.value is not None
         assert estimate.error is not None

@@ -98,7 +98,9 @@ def test_a_value_outside_its_scale_is_sent_back(name: str, value: object) -> Non
 
 
 def test_without_assumptions_what_was_assumed_is_unknown_and_the_rest_stays() -> None:
-    profile = parsed(favourite_colour=known("blue"), household=known("alone", "stated", "lives alone")).evident()
+    profile = parsed(
+        favourite_colour=known("blue"), household=known("alone", "stated", "lives alone")
+    ).without_assumptions()
     assert profile.only_evident
     assert profile.attributes["favourite_colour"].evidence is Evidence.UNKNOWN
     assert (profile.value("favourite_colour"), profile.value("household")) == (None, "alone")

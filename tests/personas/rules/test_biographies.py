@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from properties import holds
 
 from populace.personas.rules import Policy, find_personal, personal_changes, personal_judge
-from populace.personas.rules.columns import ColumnKind, leftover
+from populace.personas.rules.columns import ColumnKind, leftover_words
 from populace.personas.rules.languages import folded
 from populace.personas.rules.personal import Pseudonyms, find_record_names
 
@@ -60,7 +60,7 @@ def _has_more(text: str, start: int, end: int, mentions: list[tuple[int, int]]) 
     """Whether a piece touches no mention, or holds words beside mentions and titles."""
     inside = [(a, b) for a, b in mentions if a < end and start < b]
     rest = "".join(c if not any(a <= n < b for a, b in inside) else " " for n, c in enumerate(text[:end]))[start:]
-    return not inside or bool(leftover(rest))
+    return not inside or bool(leftover_words(rest))
 
 
 def test_the_labelled_lines_are_whole() -> None:

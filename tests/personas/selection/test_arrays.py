@@ -9,7 +9,7 @@ from properties import holds
 
 from populace.core.arrow import engine, make_table
 from populace.personas.hub import create_hub
-from populace.personas.selection.spec import integers
+from populace.personas.selection.spec import read_integers
 
 NUMBERS = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=40)
 
@@ -18,7 +18,7 @@ NUMBERS = st.lists(st.none() | st.integers(-(2**31), 2**31 - 1), max_size=40)
 def test_a_column_comes_over_whole_and_nothing_is_minus_1(numbers: list[int | None]) -> None:
     with engine(numbers=make_table({"n": numbers}, {"n": "BIGINT"})) as con:
         column = con.sql("SELECT n FROM numbers").fetchnumpy()["n"]
-    assert integers(column).tolist() == [-1 if value is None else value for value in numbers]
+    assert read_integers(column).tolist() == [-1 if value is None else value for value in numbers]
 
 
 def test_choosing_people_loads_no_pandas(tmp_path: Path) -> None:

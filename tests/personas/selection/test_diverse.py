@@ -23,13 +23,13 @@ def matrix(texts: list[str]) -> np.ndarray:
 @holds(st.lists(st.text(max_size=30), min_size=1, max_size=60))
 def test_distances_are_those_of_the_sets_of_words(texts: list[str]) -> None:
     space = WordSpace(texts)
-    found = np.array([space.distances(position) for position in range(len(texts))])
+    found = np.array([space.measure_distances(position) for position in range(len(texts))])
     assert np.allclose(found, matrix(texts), atol=1e-6)
 
 
 def test_frequent_and_rare_words_count_alike() -> None:
     texts = [f"the old baker w{i} of v{i % 5}" for i in range(200)]
-    found = WordSpace(texts).distances(3)
+    found = WordSpace(texts).measure_distances(3)
     assert np.allclose(found, matrix(texts)[3], atol=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_one_person_alone_has_no_closest_pair(town: HubFile) -> None:
 
 def test_more_words_than_16_bits_can_number_are_told_apart() -> None:
     texts = [" ".join(f"w{word}" for word in range(first, first + 600)) for first in range(0, 90_000, 300)]
-    found = WordSpace(texts).distances(250)
+    found = WordSpace(texts).measure_distances(250)
     expected = np.ones(len(texts))
     expected[250], expected[249], expected[251] = 0, 2 / 3, 2 / 3
     assert np.allclose(found, expected, atol=1e-6)

@@ -12,7 +12,7 @@ from properties import holds
 from populace.core.errors import SetupError, SourceError
 from populace.personas.hub import HubFile
 from populace.personas.selection import Marginals, SelectionSpec, read_marginals, select
-from populace.personas.selection.spec import Margin, rake
+from populace.personas.selection.spec import Margin, rake_sizes
 
 TARGETS = Marginals(
     shares={"region": {"north": 0.2, "south": 0.5, "east": 0.3}, "hop": {"0": 0.5, "1": 0.25, "2": 0.25}}
@@ -27,7 +27,7 @@ def test_raking_meets_the_marginals_of_any_table_with_people_in_every_cell(
     rows, columns = np.divmod(np.arange(12), 4)
     wanted = np.array(aim) / sum(aim)
     margins = [Margin(codes, np.bincount(codes, weights=wanted)) for codes in (rows, columns)]
-    sizes, raking = rake(np.array(start), margins, 1)
+    sizes, raking = rake_sizes(np.array(start), margins, 1)
     assert raking.deviation < 1e-8
     ratios = np.log(sizes / np.array(start)).reshape(3, 4)
     # Raking multiplies rows and columns: what is left of the odds ratios is as it was.
@@ -41,13 +41,13 @@ def test_raking_takes_nobody_twice(counts: list[int], data: st.DataObject) -> No
     most = np.array(counts, dtype=float)
     # Some of each cell are a table that can be met, so that raking must find one.
     margins = [Margin(codes, np.bincount(codes, weights=some / some.sum())) for codes in (rows, columns)]
-    sizes, _ = rake(most, margins, float(some.sum()), most=most)
+    sizes, _ = rake_sizes(most, margins, float(some.sum()), most=most)
     assert (sizes <= most * (1 + 1e-9)).all()
 
 
 def test_targets_that_contradict_each_other_are_said_to_be_missed() -> None:
     codes = np.array([0, 1])
-    _, raking = rake(np.ones(2), [Margin(codes, np.array([0.8, 0.2])), Margin(codes, np.array([0.2, 0.8]))], 10)
+    _, raking = rake_sizes(np.ones(2), [Margin(codes, np.array([0.8, 0.2])), Margin(codes, np.array([0.2, 0.8]))], 10)
     assert raking.deviation > 0.5
 
 
@@ -157,7 +157,7 @@ def test_targets_that_no_choice_can_meet_give_finite_sizes_within_what_there_is(
     cells = np.unique(rng.integers(0, (2, 5, 5, 5), (400, 4)), axis=0)
     most = rng.integers(1, 4, len(cells)).astype(float)
     margins = [Margin(cells[:, v], rng.dirichlet(np.ones(size))) for v, size in enumerate((2, 5, 5, 5))]
-    sizes, raking = rake(most, margins, 0.9 * most.sum(), most=most)
+    sizes, raking = rake_sizes(most, margins, 0.9 * most.sum(), most=most)
     assert np.isfinite(sizes).all()
     assert (sizes <= most).all()
     assert raking.deviation > 0.01

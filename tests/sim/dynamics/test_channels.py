@@ -214,7 +214,7 @@ def test_prompts_say_that_posts_are_no_rules_where_there_are_some() -> None:
 
 def test_posts_go_before_lines_when_an_observation_is_cut() -> None:
     posts = tuple(ShownPost(f"p{n}", "feed", "a", "a baker", "word " * 40, n) for n in range(20))
-    view = Observation("a", "", "", posts=posts).capped(200)
+    view = Observation("a", "", "", posts=posts).cap_tokens(200)
     assert 0 < len(view.posts) < 20
     assert view.posts == posts[: len(view.posts)]
     assert estimated_tokens(view.text) <= 200

@@ -15,7 +15,7 @@ from populace.personas.formats.importing import import_files
 from populace.personas.formats.options import ImportOptions
 from populace.personas.hub.file import filled_hub
 from populace.personas.persona import RelationKind
-from populace.sim.dynamics.network import _names
+from populace.sim.dynamics.network import _list_names
 from populace.sim.growth import Growth
 from populace.sim.replay import replay
 from populace.sim.resident import Resident
@@ -236,7 +236,7 @@ def test_networks_that_cannot_be_are_refused_in_a_sentence(hub: Path, tmp_path: 
 
 def test_a_name_that_several_people_have_names_none_of_them() -> None:
     imported = [("a", '{"name": "Ada"}'), ("b", '{"name": " Bo "}'), ("c", '{"name": "Ada"}')]
-    ways = _names(["a", "b", "c"], imported)
+    ways = _list_names(["a", "b", "c"], imported)
     assert ways["the column name that they were imported with (but for 1 that several people have)"] == {"Bo": "b"}
 
 

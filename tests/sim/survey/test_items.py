@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from populace.agents.procedural.chat import proposed
+from populace.agents.procedural.chat import propose_answer
 from populace.agents.procedural.judging import DONT_KNOW
 from populace.agents.procedural.situation import Situation
 from populace.agents.schema_fill import fill_schema
@@ -162,7 +162,7 @@ def stand_in(persona: str, *, seed: int = 0, orders: Any = ORDERS, news: tuple[s
     schema = survey_schema(ITEMS)
     situation = Situation(persona=persona, news=news, sections={"questions": questions_text(ITEMS, orders)})
     rng = random.Random(seed)
-    made = proposed(rng, situation, schema.json_schema, "survey", {})
+    made = propose_answer(rng, situation, schema.json_schema, "survey", {})
     filled = fill_schema(schema.json_schema, rng, lambda shortest, longest: "Because.", made)
     return dict(schema.validate(filled))
 

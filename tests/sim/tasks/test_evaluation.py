@@ -10,7 +10,7 @@ from sums import Sum, make_sums
 
 from populace.agents.actions import KnownSolution
 from populace.agents.answer_check import SameAnswer, shared_checker
-from populace.agents.procedural.judging import solving, wrong_answer
+from populace.agents.procedural.judging import make_solutions, wrong_answer
 from populace.agents.procedural.situation import Situation
 from populace.analysis.funnel import read_evaluation
 from populace.analysis.stats import wilson_interval
@@ -149,7 +149,7 @@ def drawn(seed: int, problems: int, accuracy: float) -> tuple[float, float]:
     for problem in range(problems):
         known = KnownSolution("It is known.", str(problem))
         rng = random.Random(f"{seed} {problem}")
-        answer = solving(known)(rng, Situation(accuracy=accuracy), {"properties": {"answer": {}}})
+        answer = make_solutions(known)(rng, Situation(accuracy=accuracy), {"properties": {"answer": {}}})
         correct += (answer or {})["answer"] == known.answer
     return wilson_interval(correct, problems)
 
