@@ -12,8 +12,8 @@ def lines_of(code: str) -> list[str]:
 def test_a_deferred_module_is_imported_when_one_of_its_functions_is_called() -> None:
     code = (
         "import sys\n"
-        "from populace.core.imports import deferred\n"
-        "with deferred(('colorsys', 'json')):\n"
+        "from populace.core.imports import defer_imports\n"
+        "with defer_imports(('colorsys', 'json')):\n"
         "    import colorsys, json\n"
         "    from colorsys import rgb_to_hsv\n"
         "print('colorsys' in sys.modules, 'json' in sys.modules)\n"
@@ -27,10 +27,10 @@ def test_a_deferred_module_is_imported_when_one_of_its_functions_is_called() -> 
 def test_beside_other_threads_everything_is_imported_at_once() -> None:
     code = (
         "import sys, threading\n"
-        "from populace.core.imports import deferred\n"
+        "from populace.core.imports import defer_imports\n"
         "end = threading.Event()\n"
         "threading.Thread(target=end.wait).start()\n"
-        "with deferred(('colorsys',)):\n"
+        "with defer_imports(('colorsys',)):\n"
         "    import colorsys\n"
         "print('colorsys' in sys.modules)\n"
         "end.set()"
@@ -41,9 +41,9 @@ def test_beside_other_threads_everything_is_imported_at_once() -> None:
 def test_a_failed_import_leaves_no_stub_behind() -> None:
     code = (
         "import sys\n"
-        "from populace.core.imports import deferred\n"
+        "from populace.core.imports import defer_imports\n"
         "try:\n"
-        "    with deferred(('colorsys',)):\n"
+        "    with defer_imports(('colorsys',)):\n"
         "        import no_such_module\n"
         "except ModuleNotFoundError:\n"
         "    print('colorsys' in sys.modules)"
