@@ -14,9 +14,8 @@ from .checks import CheckContext, CheckOutcome, CheckResult, failed, passed, und
 from .embedding.embedder import Embedded, Embedder
 from .embedding.models import EmbeddingHandle, open_embedder
 from .endpoint.models import ModelHandle, open_model
-from .gateway.budget import Prices
 from .gateway.client import Gateway
-from .gateway.limits import Limits
+from .gateway.limits import Limits, Prices
 from .memory import Memory
 from .mind import Decision, Mind, MindContext, MindState, Rule
 from .observation import PLAYER, Heard, Observation, Seen, ShownPost

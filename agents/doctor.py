@@ -16,11 +16,10 @@ from ..personas.rules.languages import is_in_language
 from .embedding.models import open_embedder
 from .endpoint.errors import FieldReader, RequestError
 from .endpoint.models import ModelHandle
-from .gateway.budget import Prices
 from .gateway.call import Call, CallKey, RequestPart
 from .gateway.capabilities import OutputMode
 from .gateway.client import Gateway
-from .gateway.limits import Backoff, Limits
+from .gateway.limits import Backoff, Limits, Prices
 from .text_forms import WHOLE
 
 #: Calls that an examination makes, at most.

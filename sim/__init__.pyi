@@ -7,13 +7,14 @@ from .dynamics.world import News, State, World
 from .embedding import HubVectors, dedup_by_meaning, fetch_text_vectors
 from .emitted import Emission
 from .engine import Progress
-from .enrichment import Enriched, Enrichment, enrich
+from .enrichment import Enriched, enrich
 from .experiment.design import Experiment, Hypothesis, ManipulationCheck, OutcomeQuery
 from .growth import Growth
 from .resident import Resident, SocietyView
 from .runfile.reader import FinishedRun, QueryError, RunReader, open_run
 from .scenario import GrowthOnly, Scenario, Settings, Visit
 from .society import Society
+from .specs import Enrichment
 from .survey.items import Choice, FreeText, Item, Likert, Number, Rank
 from .survey.job import survey_run
 from .survey.survey import Panel, Sample, Survey, identity_survey

@@ -13,18 +13,19 @@ from pydantic import BeforeValidator, Field
 
 from ..agents.embedding.models import EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle
-from ..agents.gateway.budget import Prices, given_prices
-from ..agents.gateway.limits import Limits
+from ..agents.gateway.budget import given_prices
+from ..agents.gateway.limits import Limits, Prices
 from ..agents.named_mind import MindName
 from ..core.errors import SetupError, parameter
 from ..core.inputs import check_seed
-from ..core.model import FrozenModel, Spec
+from ..core.model import Spec
 from ..personas.network.spec import GROWN, parse_network
 from .engine import Progress
 from .growth import Growth
 from .runfile.database import check_unwritten, connect
 from .runfile.reader import RunReader, last_step, run_of
 from .scenario import check_steps, check_steps_left
+from .specs import RoleModel, as_addresses
 
 #: The roles that may have models of their own.
 ROLES = ("solver", "grader", "human")
@@ -39,10 +40,6 @@ class Difference:
     wanted: Any
 
 
-def _as_addresses(given: object) -> object:
-    return (given,) if isinstance(given, str) and given else given or ()
-
-
 def _make_absolute(given: object) -> object:
     # A run that is resumed or forked from another folder must find the file that was meant.
     return Path(given).expanduser().absolute() if isinstance(given, str | Path) else given
@@ -54,17 +51,6 @@ def _priced(given: object) -> object:
 
 def _check_network(given: object) -> str:
     return str(parse_network(given))
-
-
-class RoleModel(FrozenModel):
-    """The model of a role."""
-
-    #: The model by name.
-    model: str
-    #: Its endpoints; none for those of the run's default model, where it is asked at any.
-    base_url: Annotated[tuple[str, ...], BeforeValidator(_as_addresses)] = ()
-    #: None where they are to be looked up.
-    prices: Prices | None = None
 
 
 #: What a role's model can be given as.
@@ -97,7 +83,7 @@ class RunConfig(Spec):
     steps: Annotated[int, BeforeValidator(check_steps)] = 8
     #: The model by name, and the endpoints that share its load; none for the model's own.
     model: str = "procedural"
-    base_url: Annotated[tuple[str, ...], BeforeValidator(_as_addresses)] = ()
+    base_url: Annotated[tuple[str, ...], BeforeValidator(as_addresses)] = ()
     limits: Limits = Limits()
     #: The models of the roles that checks and stages ask by; None for `model`. A name is short for a whole `RoleModel`.
     solver: Annotated[RoleModel | None, BeforeValidator(_as_role)] = None

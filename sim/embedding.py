@@ -20,11 +20,12 @@ from ..personas.dedup.vectors import COSINE, check_cosine, is_compared_exactly
 from ..personas.hub.dedup import CHUNK, EmbeddedReport, compared, dedup_embedded, read_texts, without_vector
 from ..personas.hub.file import HubFile, open_hub
 from .engine import Engine, Executor, JobModels
-from .jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec, write_items
+from .jobs.kind import Asked, JobContext, JobKind, JobOptions, write_items
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase, run_phase
 from .observe import PURPOSE, TextEmbedder
 from .runfile.job_rows import FailureRow
+from .specs import JobSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,11 +21,11 @@ from ..agents.batch import MOST_IN_A_BATCH, check_batchable, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced
 from ..agents.endpoint.models import ModelHandle, open_model
-from ..agents.gateway.budget import Budget, Meter, Prices, check_priced
+from ..agents.gateway.budget import Budget, Meter, check_priced
 from ..agents.gateway.cache import AnswerCache
 from ..agents.gateway.call import Call
 from ..agents.gateway.client import Gateway
-from ..agents.gateway.limits import Backoff, Limits
+from ..agents.gateway.limits import Backoff, Limits, Prices
 from ..core.database import is_interrupt
 from ..core.errors import PausedError, StorageError
 from ..core.model import PersonaModel

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import duckdb
-from pydantic import Field, model_validator
 
-from ..core.errors import SetupError
-from ..core.model import Answer, AnswerMistake, Option, PersonaModel, RequestContext
+from ..core.model import Answer, AnswerMistake, PersonaModel, RequestContext
 from ..personas.hub.file import open_hub
 from ..personas.hub.profiles import (
     check_again,
@@ -32,11 +30,12 @@ from ..personas.profiles.biography import Biography, Elite, Tier, raise_persona,
 from ..personas.profiles.profile import Profile, infer_profile
 from ..personas.selection.selection import choose_people
 from .engine import JobModels
-from .jobs.kind import JobContext, JobKind, JobOptions, JobSpec, write_items
+from .jobs.kind import JobContext, JobKind, JobOptions, write_items
 from .jobs.life import run_job
 from .jobs.loop import Changes, Chunks, Phase
 from .runfile.job_rows import FailureRow, now
 from .runfile.runlog import RunLog
+from .specs import Enrichment
 
 if TYPE_CHECKING:
     from ..core.table import Row
@@ -242,39 +241,6 @@ SELECT known, count(*) FROM (
 ) CROSS JOIN unnest(all_known) AS u(known) GROUP BY known ORDER BY known
 """
 _CONTRADICTIONS = "SELECT status, count(*) FROM contradictions WHERE found_at >= ? GROUP BY status ORDER BY status"
-
-
-class Enrichment(JobSpec):
-    """What an enrichment is to find out, and about whom."""
-
-    where: Annotated[
-        str | None, Option("Whom: a condition on the columns of personas and profiles.", metavar="SQL")
-    ] = None
-    n: Annotated[int | None, Option("How many of them, drawn by chance.  [default: all]")] = Field(None, ge=1)
-    wiki: Annotated[bool, Option("Biographies too; profiles that contradict each other are asked for again.")] = False
-    only_evident: Annotated[bool, Option("What the model only assumes is unknown.")] = False
-    replace: Annotated[bool, Option("Ask for what is there already, too.")] = False
-    skill: Annotated[
-        str | None,
-        Option("Instead: make elite personas, among the best at this skill.", name="raise", metavar="SKILL"),
-    ] = None
-    tier: Annotated[Tier | None, Option("How high: the top 1 or 0.1 per cent.")] = None
-    chunk: int = Field(500, ge=1)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.skill is None) != (self.tier is None):
-            raise SetupError("Raising somebody takes a skill and a tier: --raise SKILL --tier 1% (or 0.1%).")
-        if self.skill is not None and (self.wiki or self.only_evident):
-            raise SetupError("--raise makes new personas; --wiki and --only-evident do not go with it.")
-        return self
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """The tables of which at least one must lack a persona for it to be asked about; none for everybody."""
-        if self.replace or self.skill is not None:
-            return ()
-        return ("profiles", "biographies") if self.wiki else ("profiles",)
 
 
 @dataclass(frozen=True, slots=True)

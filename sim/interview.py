@@ -22,7 +22,7 @@ from ..core.model import Answer, AnswerSchema, Outcome, PersonaModel, RequestCon
 from ..core.prompt import RenderedPrompt, fence, load_prompt
 from ..core.table import column_names
 from .engine import Engine, Executor, JobModels
-from .jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec
+from .jobs.kind import Asked, JobContext, JobKind, JobOptions
 from .jobs.life import run_job
 from .jobs.loop import Changes, Phase, run_phase
 from .observe import EmbeddingRecall, described
@@ -32,6 +32,7 @@ from .runfile.reader import RunReader, open_hub_or_run, open_made, run_of
 from .runfile.rows import InterviewRow
 from .scenario import Settings
 from .seeds import derive_seed
+from .specs import JobSpec
 from .state import SocietyState
 from .survey.job import check_finished, give_known_vectors, stored_society, with_recall
 

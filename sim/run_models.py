@@ -12,13 +12,15 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.models import EmbeddingHandle, named_embedder
 from ..agents.endpoint.models import ModelHandle, is_nameable, open_model
-from ..agents.gateway.budget import Prices, known_prices
+from ..agents.gateway.budget import known_prices
+from ..agents.gateway.limits import Prices
 from ..core.errors import RunFileError, SetupError, parameter
-from .config import ROLES, RoleModel, RunConfig
+from .config import ROLES, RunConfig
 from .engine import JobModels
 from .runfile.job_rows import JobRow, RunSpec
 from .runfile.reader import open_hub_or_run, run_of
 from .scenario import Scenario
+from .specs import RoleModel
 from .trust import TrustedKind, is_named
 
 _HAS_RUN = "SELECT 1 FROM duckdb_views() WHERE view_name = 'runs'"

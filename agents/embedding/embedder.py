@@ -21,10 +21,10 @@ from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
-from ..gateway.budget import Meter, Prices
+from ..gateway.budget import Meter
 from ..gateway.call import AnswerStore, Call, Ledger
 from ..gateway.client import ModelClient
-from ..gateway.limits import Backoff, Limits
+from ..gateway.limits import Backoff, Limits, Prices
 from ..gateway.request import Endpoint, ModelRequest, PendingRequest
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash

@@ -21,8 +21,7 @@ from ...core.errors import SetupError, parameter
 from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
 from ..endpoint.local_server import PATIENCE, SLOTS, LocalServer
-from ..gateway.budget import Prices
-from ..gateway.limits import Limits
+from ..gateway.limits import Limits, Prices
 from .vectors import VectorReply, VectorSource, as_vector
 
 #: A model with the dimensions that its vectors are to have.

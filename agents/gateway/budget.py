@@ -15,38 +15,10 @@ from ..endpoint.addresses import is_loopback
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from .call import Call
-from .limits import Limits
+from .limits import Limits, Prices
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice
-
-    from ..endpoint.response import ModelResponse
-
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """US dollars for a million tokens."""
-
-    input: float
-    output: float
-    #: For input tokens that the endpoint had cached; None where they cost what the others do.
-    cached: float | None = None
-    #: Where the prices are from, as "given" or the price library and its version.
-    source: str = "given"
-
-    def cost(self, response: "ModelResponse") -> float | None:
-        """Return the price of one answer in US dollars, or None if the endpoint did not count its tokens."""
-        if response.input_tokens is None or response.output_tokens is None:
-            return None
-        return self.of(response.input_tokens, response.output_tokens, response.cached_tokens or 0)
-
-    def of(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
-        """Return the price of these tokens in US dollars. `cached_tokens` are part of `input_tokens`."""
-        cached = self.input if self.cached is None else self.cached
-        fresh = max(0.0, input_tokens - cached_tokens)
-        return (fresh * self.input + cached_tokens * cached + output_tokens * self.output) / _MILLION
 
 
 #: Prices that no plain request for text meets: tools, and media other than text.

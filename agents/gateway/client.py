@@ -27,12 +27,12 @@ from ..endpoint.errors import TRANSIENT, RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
 from ..endpoint.silence import LONGEST_CALL, SilenceLimit
-from .budget import Budget, CallKind, Meter, Prices
+from .budget import Budget, CallKind, Meter
 from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
 from .capabilities import OutputMode
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
-from .limits import Backoff, Limits, RateLimiter, TokenEstimate, estimate_tokens
+from .limits import Backoff, Limits, Prices, RateLimiter, TokenEstimate, estimate_tokens
 from .outage import Breaker, Liveness, Outage
 from .request import Attempt, Endpoint, ModelRequest, PendingRequest, judge
 

@@ -1,4 +1,4 @@
-"""The bounds of a run's calls: its options, the waits between attempts, and the rate limits that it keeps itself.
+"""The bounds and prices of calls: options of a run, waits between attempts, and rate limits that it keeps itself.
 
 Rate limits are hard caps on requests and tokens a minute: reserved before a call, settled by what it used.
 """
@@ -31,6 +31,8 @@ _OURS = frozenset(
 
 #: The limits that answers depend on.
 SAMPLING = ("temperature", "top_p", "extra_body", "retry_refusals")
+
+_MILLION = 1_000_000
 
 _Limit = partial(Option, panel="Limits")
 _Sampled = partial(Option, panel="Sampling")
@@ -105,6 +107,30 @@ class Limits(Spec):
     def changed(self, **options: Any) -> Self:
         """Return these limits changed by the options that are not None. Raises `SetupError` in one sentence."""
         return self.given(**self.model_dump() | {n: v for n, v in options.items() if v is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """US dollars for a million tokens."""
+
+    input: float
+    output: float
+    #: For input tokens that the endpoint had cached; None where they cost what the others do.
+    cached: float | None = None
+    #: Where the prices are from, as "given" or the price library and its version.
+    source: str = "given"
+
+    def cost(self, response: "ModelResponse") -> float | None:
+        """Return the price of one answer in US dollars, or None if the endpoint did not count its tokens."""
+        if response.input_tokens is None or response.output_tokens is None:
+            return None
+        return self.of(response.input_tokens, response.output_tokens, response.cached_tokens or 0)
+
+    def of(self, input_tokens: float, output_tokens: float, cached_tokens: float = 0) -> float:
+        """Return the price of these tokens in US dollars. `cached_tokens` are part of `input_tokens`."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = max(0.0, input_tokens - cached_tokens)
+        return (fresh * self.input + cached_tokens * cached + output_tokens * self.output) / _MILLION
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ...agents.endpoint.models import ModelHandle
-from ...agents.gateway.budget import Prices, known_prices
-from ...agents.gateway.limits import Limits
+from ...agents.gateway.budget import known_prices
+from ...agents.gateway.limits import Limits, Prices
 from ...core.errors import PausedError, RunError, SetupError, parameter
 from ..engine import JobModels, Progress
 from .dry_run import Answered, ByteCounter, DryRun

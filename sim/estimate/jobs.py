@@ -17,8 +17,7 @@ from typing import Any, ClassVar, Unpack
 from arro3.core import RecordBatchReader
 
 from ...agents.endpoint.models import ModelHandle, open_model
-from ...agents.gateway.budget import Prices
-from ...agents.gateway.limits import SAMPLING
+from ...agents.gateway.limits import SAMPLING, Prices
 from ...core.errors import PausedError, RunError, SetupError, parameter
 from ...personas.hub.file import create_hub, open_hub
 from ...personas.hub.queries import registered

@@ -23,8 +23,8 @@ from typing import Any, Literal
 
 import orjson
 
-from ...agents.gateway.budget import Budget, Prices, Spent
-from ...agents.gateway.limits import SAMPLING, Limits
+from ...agents.gateway.budget import Budget, Spent
+from ...agents.gateway.limits import SAMPLING, Limits, Prices
 from ...agents.mind import Mind
 from ...core.database import is_made
 from ...core.errors import HookError, PausedError, SetupError, SourceError, parameter

@@ -26,18 +26,17 @@ from ...core.model import Answer, AnswerSchema, PersonaModel
 from ...core.prompt import RenderedPrompt, fence, load_prompt
 from ...core.table import Row
 from ...personas.dedup.near_duplicates import NearDuplicates
-from ..config import RoleModel
 from ..jobs.loop import Chunks
 from ..runfile.reader import RunReader
 from ..runfile.rows import CheckRow, VoteRow
 from ..seeds import rng_for
+from ..specs import OutputSpec, RoleModel
 from ..tasks.outputs import (
     CHOSEN_OUTPUTS,
     ROOM,
     Output,
     OutputJob,
     OutputPhase,
-    OutputSpec,
     Reply,
     answered,
     describe_check,

@@ -13,7 +13,8 @@ from ...core.prompt import fence, load_prompt
 from ...core.table import Row
 from ..runfile.reader import open_run
 from ..runfile.rows import ResponseRow
-from ..tasks.outputs import ROOM, Output, OutputJob, OutputPhase, OutputSpec, Reply, answered
+from ..specs import OutputSpec
+from ..tasks.outputs import ROOM, Output, OutputJob, OutputPhase, Reply, answered
 
 #: The kind of these jobs, their one phase, and the role of the model.
 KIND = "responding"

@@ -22,22 +22,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypedDict
 import duckdb
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
-from pydantic import Field
 
 from ...agents.embedding.models import EmbeddingHandle
 from ...agents.endpoint.models import ModelHandle
-from ...agents.gateway.budget import Budget, Prices
-from ...agents.gateway.limits import Limits
+from ...agents.gateway.budget import Budget
+from ...agents.gateway.limits import Limits, Prices
 from ...core.errors import RunFileError, SetupError
-from ...core.model import RequestContext, Spec
+from ...core.model import RequestContext
 from ...core.table import Row
 from ...personas.hub.queries import registered
-from ..config import RoleModel
 from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall, TextEmbedder
 from ..run_models import choose_model, open_role
 from ..runfile.runlog import RunLog
 from ..seeds import derive_seed
+from ..specs import JobSpec
 from .loop import Phase, run_phase
 
 if TYPE_CHECKING:
@@ -62,15 +61,6 @@ SHIPPED = {
     "comparing": "grading.preferences",
 }
 _SIM = __name__.removesuffix(".jobs.kind")
-
-
-class JobSpec(Spec):
-    """What a job is to do. It is stored as it is; the specs of kinds add what they want."""
-
-    #: Items whose results come into the file in one transaction.
-    chunk: int = Field(200, ge=1)
-    #: Models beside the first, by the role that they are asked in.
-    roles: Mapping[str, RoleModel] = {}
 
 
 class Asked(TypedDict, total=False):

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 import orjson
 
 from ...agents.endpoint.models import ModelHandle
-from ...agents.gateway.budget import Budget, Prices
+from ...agents.gateway.budget import Budget
 from ...agents.gateway.cache import AnswerCache
 from ...agents.gateway.call import Call
-from ...agents.gateway.limits import Limits
+from ...agents.gateway.limits import Limits, Prices
 from ...core.errors import RunError, SetupError, parameter
 from ...core.inputs import check_seed
 from ...core.table import declared_tables, make_missing_tables
 from ...personas.hub.file import HubInfo, describe, describe_hub, open_hub
 from ...personas.hub.rewrites import COSINE_STAGE
-from ..config import RoleModel
 from ..engine import Engine, JobModels, Progress
 from ..observe import EmbeddingRecall
 from ..replay import RecordedEmbedder, RecordedGateway, Replayed, compare_replay, recorded_model, recorded_recall
@@ -27,8 +26,9 @@ from ..runfile.job_rows import JobRow
 from ..runfile.live import Sidecar
 from ..runfile.reader import FileTables, Recording, markers, open_hub_or_run
 from ..runfile.runlog import RunLog
+from ..specs import JobSpec, RoleModel
 from ..trust import TrustedKind, check_trusted, find_named, remember_trust
-from .kind import Asked, JobContext, JobKind, JobOptions, JobSpec, count_items, find_kind
+from .kind import Asked, JobContext, JobKind, JobOptions, count_items, find_kind
 
 if TYPE_CHECKING:
     from ...agents.actions import Action

@@ -22,7 +22,7 @@ from ..details import PeopleDetails
 from ..dynamics.world import World
 from ..engine import JobModels
 from ..growth.stored import stored_persona
-from ..jobs.kind import Asked, JobContext, JobKind, JobOptions, JobSpec
+from ..jobs.kind import Asked, JobContext, JobKind, JobOptions
 from ..jobs.life import run_job
 from ..jobs.loop import run_phase
 from ..mesa import Model
@@ -33,6 +33,7 @@ from ..runfile.reader import FileTables, RunReader, open_made, open_run, run_of
 from ..runfile.rows import DescriptionRow
 from ..scenario import Scenario, Settings
 from ..settling import check_survey_prompts, settle, survey_room
+from ..specs import JobSpec
 from ..state import SocietyState, restore_notes
 from .phase import SurveyPhase
 from .survey import Survey, identity_survey

@@ -25,7 +25,8 @@ from ..runfile.reader import open_made
 from ..runfile.rows import CheckRow, ProblemRow
 from ..runfile.writer import Inserts
 from ..seeds import rng_for
-from .outputs import Output, OutputJob, OutputJobReport, OutputSpec
+from ..specs import OutputSpec
+from .outputs import Output, OutputJob, OutputJobReport
 from .solving import REFERENCE, KnowSolution, Solved, SolverPanel, SolvingPhase, check_voters
 
 if TYPE_CHECKING:

@@ -22,22 +22,20 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import duckdb
 import orjson
-from pydantic import Field
 
 from ...agents.checks import CheckOutcome
 from ...agents.responses import Response, said
 from ...core.errors import SetupError
 from ...core.inputs import nearest
-from ...core.model import Answer, Option, Outcome
+from ...core.model import Answer, Outcome
 from ...core.table import Row
 from ...personas.hub.file import open_hub
-from ..config import RoleModel
 from ..engine import JobModels
-from ..jobs.kind import JobContext, JobKind, JobSpec
+from ..jobs.kind import JobContext, JobKind
 from ..jobs.loop import LOST_OUTCOMES, Changes, Chunks, Phase
 from ..runfile.job_rows import CHECKING, JobRow, now
 from ..runfile.reader import RunReader, open_run
@@ -45,6 +43,7 @@ from ..runfile.rows import CheckRow
 from ..runfile.runlog import RunLog
 from ..runfile.writer import Inserts
 from ..scenario import GrowthOnly
+from ..specs import OutputSpec, RoleModel
 
 #: The package of the prompts.
 ROOM = f"{(__package__ or '').rpartition('.sim')[0]}.agents"
@@ -72,17 +71,6 @@ _STATUS = "SELECT status, scenario FROM runs"
 _KINDS = "SELECT kind, count(*), count(*) FILTER (status = 'accepted') FROM outputs GROUP BY kind ORDER BY kind"
 _MARKER = "SELECT phase, items, failed, counts FROM markers WHERE job = $job AND chunk = 0 ORDER BY rowid"
 _COUNT = f"SELECT count(*) {CHOSEN_OUTPUTS}"
-
-
-class OutputSpec(JobSpec):
-    """Which outputs a job is about, and who is asked; the specs of jobs add what they want of them."""
-
-    #: None for all.
-    kinds: Annotated[
-        tuple[str, ...], Option("Only outputs of this kind; may be given again.  [default: all]", name="kind")
-    ] = ()
-    all: Annotated[bool, Option("Outputs that were rejected, too.")] = False
-    n: Annotated[int | None, Option("How many of them, drawn by chance.  [default: all]")] = Field(None, ge=1)
 
 
 @dataclass(frozen=True, slots=True)

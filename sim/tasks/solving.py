@@ -27,23 +27,12 @@ from ...core.errors import SetupError
 from ...core.model import AnswerSchema, FrozenModel, Outcome, PersonaModel, RequestContext
 from ...core.prompt import fence, load_prompt
 from ...core.table import Row
-from ..config import RoleModel
 from ..jobs.kind import JobContext
 from ..jobs.loop import LOST_OUTCOMES
 from ..runfile.rows import CheckRow, SolutionRow
 from ..seeds import derive_seed
-from .outputs import (
-    ROOM,
-    Output,
-    OutputJob,
-    OutputPhase,
-    OutputSpec,
-    Reply,
-    answered,
-    describe_check,
-    parse_models,
-    role_of,
-)
+from ..specs import OutputSpec, RoleModel
+from .outputs import ROOM, Output, OutputJob, OutputPhase, Reply, answered, describe_check, parse_models, role_of
 
 type Method = Literal["text", "program"]
 

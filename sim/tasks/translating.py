@@ -9,20 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Unpack
 
-from pydantic import AfterValidator
-
 from ...agents.responses import Response, schema_of
 from ...agents.text_forms import WHOLE
 from ...core.errors import SetupError, parameter
-from ...core.model import Option, Outcome, PersonaModel
-from ...core.prompt import fence, find_language, language_name, load_prompt
+from ...core.model import Outcome, PersonaModel
+from ...core.prompt import fence, language_name, load_prompt
 from ...core.table import Row, table
 from ...personas.rules.languages import is_in_language
 from ..engine import JobModels
 from ..jobs.kind import Asked, JobOptions
 from ..jobs.life import run_job
 from ..runfile.job_rows import LATER
-from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, OutputSpec, Reply
+from ..specs import TranslatingSpec
+from .outputs import ROOM, Output, OutputJob, OutputJobReport, OutputPhase, Reply
 
 #: The kind of these jobs, and their one phase.
 KIND = "translating"
@@ -42,16 +41,6 @@ class TranslationRow:
         "ok, language (another one), copied (the original), refusal, empty, or how the call ended",
     ]
     reason: Annotated[str, "Why there is none, in one sentence; empty where there is one"]
-
-
-class TranslatingSpec(OutputSpec):
-    """Which outputs are translated, and into what."""
-
-    language: Annotated[
-        str,
-        AfterValidator(find_language),
-        Option("Language to translate into, for example French or fr.", metavar="NAME"),
-    ]
 
 
 class TranslatingPhase(OutputPhase[Output, list[Reply]]):

@@ -8,7 +8,6 @@ from .agents.actions import Action
 from .agents.rubric import read_rubric
 from .core.errors import SetupError, parameter
 from .scenarios.catalog import find_scenario, is_shipped, load_scenario, shipped_scenario
-from .sim.config import RoleModel
 from .sim.grading.grading import GradingJob, GradingSpec, grader_roles, rubrics_for
 from .sim.grading.preferences import ComparingJob, ComparingSpec
 from .sim.grading.responding import RespondingJob, RespondingSpec, has_responses
@@ -17,6 +16,7 @@ from .sim.jobs.life import run_job
 from .sim.run_models import stored_model
 from .sim.runfile.reader import open_run
 from .sim.scenario import GrowthOnly, Scenario
+from .sim.specs import RoleModel
 from .sim.tasks.outputs import OutputJobReport, parse_models
 from .sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
 from .sim.trust import check_script, remember_script

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from .agents.endpoint.models import ModelHandle, open_model
-from .agents.gateway.budget import Prices, given_prices
-from .agents.gateway.limits import SAMPLING, Limits
+from .agents.gateway.budget import given_prices
+from .agents.gateway.limits import SAMPLING, Limits, Prices
 from .core.database import is_made
 from .core.errors import SetupError, parameter
 from .core.files import remove_database

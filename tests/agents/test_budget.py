@@ -8,8 +8,8 @@ from openai_server import OpenAIServer
 from paid_answers import call
 
 from populace.agents.endpoint.errors import RequestError
-from populace.agents.gateway.budget import Budget, CallKind, Prices, Reservation, Spent
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.budget import Budget, CallKind, Reservation, Spent
+from populace.agents.gateway.limits import Limits, Prices
 from populace.agents.gateway.outage import Breaker
 from populace.core.errors import PausedError, SetupError
 from populace.core.model import Outcome

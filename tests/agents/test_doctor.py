@@ -6,7 +6,7 @@ from openai_server import OpenAIServer
 
 from populace.agents.doctor import CheckFinding, Examination, Health, examine_endpoint
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.budget import Prices
+from populace.agents.gateway.limits import Prices
 
 type Checked = Callable[..., Awaitable[Examination]]
 

@@ -24,9 +24,9 @@ from tiny_gguf import write_tiny_gguf
 from populace.agents.embedding.embedder import Batching, Embedded, Embedder, Snippet
 from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
 from populace.agents.embedding.vectors import text_hash
-from populace.agents.gateway.budget import Prices, known_prices
+from populace.agents.gateway.budget import known_prices
 from populace.agents.gateway.cache import AnswerCache
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.core.errors import EndpointError, PausedError, RunError, SetupError
 from populace.core.model import Outcome, RequestContext
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from populace.agents.endpoint.models import ModelHandle
-from populace.agents.gateway.budget import Prices, given_prices, known_prices, prices_of
+from populace.agents.gateway.budget import given_prices, known_prices, prices_of
+from populace.agents.gateway.limits import Prices
 from populace.agents.procedural import ProceduralModel
 from populace.core.errors import SetupError
 

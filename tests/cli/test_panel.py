@@ -23,9 +23,8 @@ from rich.console import Console
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.endpoint.models import open_model
-from populace.agents.gateway.budget import Prices
 from populace.agents.gateway.client import Gateway
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.cli.panel import ProgressPanel, RunPace, draw_panel, format_line
 from populace.core.model import Outcome
 from populace.scenarios.village import Village

@@ -10,7 +10,7 @@ from batch_server import BatchServer, Plan
 from warm_process import WarmProcess
 
 from populace.agents.batch import PollInterval, open_batch_queue
-from populace.agents.gateway.budget import Prices
+from populace.agents.gateway.limits import Prices
 from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village
 from populace.sim.replay import replay

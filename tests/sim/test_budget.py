@@ -7,7 +7,7 @@ import pytest
 from openai_faults import Latency
 from openai_server import OpenAIServer
 
-from populace.agents.gateway.budget import Prices
+from populace.agents.gateway.limits import Prices
 from populace.core.errors import PausedError
 from populace.scenarios.village import Village
 from populace.sim.runfile.reader import FinishedRun, open_run

@@ -14,8 +14,7 @@ from openai_server import OpenAIServer
 
 from populace.agents.actions import Action, Check, Instruction
 from populace.agents.checks import CheckContext, CheckResult, failed, passed
-from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.agents.mind import Mind
 from populace.agents.observation import Observation
 from populace.core.errors import HookError, SetupError

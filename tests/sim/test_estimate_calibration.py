@@ -13,7 +13,7 @@ import pytest
 from openai_server import OpenAIServer
 
 import populace
-from populace.agents.gateway.budget import Prices
+from populace.agents.gateway.limits import Prices
 from populace.scenarios.instruction.task import InstructionTask
 from populace.sim.estimate import JobEstimate, estimate
 from populace.sim.estimate.prediction import Part, predict_total

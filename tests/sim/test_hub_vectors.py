@@ -10,8 +10,7 @@ from openai_faults import Latency
 from openai_server import OpenAIServer
 
 from populace.agents.embedding.vectors import text_hash
-from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.core.errors import PausedError, SetupError
 from populace.personas.hub.dedup import dedup_hub
 from populace.personas.hub.file import open_hub

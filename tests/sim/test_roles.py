@@ -12,11 +12,9 @@ from openai_server import OpenAIServer
 from warm_process import WarmProcess
 
 import populace
-from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.core.errors import PausedError, SetupError
 from populace.scenarios.catalog import load_scenario
-from populace.sim.config import RoleModel
 from populace.sim.estimate import estimate
 from populace.sim.fork import asked_since, fork
 from populace.sim.growth import Growth
@@ -24,6 +22,7 @@ from populace.sim.replay import replay
 from populace.sim.runfile.reader import open_run
 from populace.sim.scenario import Scenario
 from populace.sim.society import Society
+from populace.sim.specs import RoleModel
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text(encoding="utf-8")
 #: A revision may equal its draft: then it is judged by the same request, which a resumed run does not send again.

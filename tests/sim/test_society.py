@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
-from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.agents.procedural import ProceduralModel
 from populace.core.errors import HookError, RunFileError, SetupError
 from populace.scenarios.village import Village

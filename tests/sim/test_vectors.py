@@ -9,8 +9,7 @@ from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 
 from populace.agents.embedding.vectors import text_hash
-from populace.agents.gateway.budget import Prices
-from populace.agents.gateway.limits import Limits
+from populace.agents.gateway.limits import Limits, Prices
 from populace.analysis.summary import summarise
 from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from populace.agents.doctor import CheckFinding, Examination
     from populace.agents.endpoint.models import ModelHandle
-    from populace.agents.gateway.budget import Prices
+    from populace.agents.gateway.limits import Prices
     from populace.core.query import QueryResult
     from populace.scenarios.laws.law import Measured
 

@@ -19,7 +19,7 @@ _MODELS = "MODEL[@URL][,...]"
 
 @command()
 @click.argument("run", type=_PATH)
-@spec_options("populace.sim.tasks.outputs:OutputSpec")
+@spec_options("populace.sim.specs:OutputSpec")
 @click.option("--rubric", metavar="NAME|FILE", help="One that ships, or a TOML or JSON file.  [default: by kind]")
 @click.option(
     "--grader",
@@ -152,7 +152,7 @@ def _solver_option(*, is_required: bool) -> Callable[..., Any]:
 
 @command()
 @click.argument("run", type=click.Path(path_type=Path))
-@spec_options("populace.sim.tasks.outputs:OutputSpec")
+@spec_options("populace.sim.specs:OutputSpec")
 @_solver_option(is_required=False)
 @click.option("--samples", type=int, help="Solutions by each solver and method.  [default: 3]")
 @click.option(
@@ -184,7 +184,7 @@ def solve(run: Path, solvers: Sequence[str], script: Path | None, **options: Any
 
 @command()
 @click.argument("run", type=click.Path(path_type=Path))
-@spec_options("populace.sim.tasks.translating:TranslatingSpec")
+@spec_options("populace.sim.specs:TranslatingSpec")
 @click.option("--model", help="Who translates.  [default: the run's model]")
 @job_options
 def translate(run: Path, **options: Any) -> None:
@@ -195,7 +195,8 @@ def translate(run: Path, **options: Any) -> None:
     that was stopped; no answer is paid for twice.
     """
     from populace.core.model import given_fields
-    from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
+    from populace.sim.specs import TranslatingSpec
+    from populace.sim.tasks.translating import TranslatingJob
 
     do_job(run, TranslatingJob(TranslatingSpec.given(**given_fields(TranslatingSpec, options))), options)
 

@@ -86,7 +86,7 @@ def rule_facts(
 
 @command()
 @click.argument("hub", type=click.Path(path_type=Path))
-@spec_options("populace.sim.enrichment:Enrichment")
+@spec_options("populace.sim.specs:Enrichment")
 @click.option(
     "--model",
     help="procedural, openai:NAME for any OpenAI-compatible endpoint, or gguf:PATH.  [default: the model that grew "
@@ -101,7 +101,8 @@ def enrich(hub: Path, **options: Any) -> None:
     command continues a job that was stopped; no answer is paid for twice.
     """
     from populace.core.model import given_fields
-    from populace.sim.enrichment import Enrichment, EnrichmentJob
+    from populace.sim.enrichment import EnrichmentJob
+    from populace.sim.specs import Enrichment
 
     do_job(hub, EnrichmentJob(Enrichment.given(**given_fields(Enrichment, options))), options)
 

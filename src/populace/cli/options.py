@@ -9,11 +9,10 @@ import click
 from .specs import Command, spec_options
 
 if TYPE_CHECKING:
-    from populace.agents.gateway.budget import Prices
-    from populace.agents.gateway.limits import Limits
-    from populace.sim.config import RoleModel
+    from populace.agents.gateway.limits import Limits, Prices
     from populace.sim.estimate import Sampling
     from populace.sim.growth import Growth
+    from populace.sim.specs import RoleModel
 
 _LIMITS = "populace.agents.gateway.limits:Limits"
 
@@ -437,7 +436,7 @@ def roles_of(options: Mapping[str, Any]) -> dict[str, Any]:
 def _role_of(role: str, options: Mapping[str, Any]) -> "RoleModel | None":
     from populace.agents.gateway.budget import given_prices
     from populace.core.errors import SetupError
-    from populace.sim.config import RoleModel
+    from populace.sim.specs import RoleModel
 
     model, urls, price = (options[name] for name in (role, f"{role}_url", f"{role}_price"))
     if model is None:

@@ -44,7 +44,7 @@ class SpecOptions(click.Option):
 
 
 def spec_options(spec: str, panel: str = "Options") -> Callable[[Command], Command]:
-    """Add the options of a spec, named as `populace.sim.tasks.outputs:OutputSpec`, that one panel lists."""
+    """Add the options of a spec, named as `populace.sim.specs:OutputSpec`, that one panel lists."""
     return click.option("--spec", cls=SpecOptions, spec=spec, panel=panel)
 
 

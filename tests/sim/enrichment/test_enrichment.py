@@ -21,9 +21,9 @@ from populace.core.errors import SetupError, SourceError
 from populace.personas.hub.file import open_hub
 from populace.personas.persona import Persona
 from populace.personas.profiles import Tier
-from populace.sim.enrichment import Enrichment
 from populace.sim.enrichment import enrich as enrich_hub
 from populace.sim.runfile.reader import FinishedRun
+from populace.sim.specs import Enrichment
 
 #: An imported hub has no model of its own.
 enrich = partial(enrich_hub, model="procedural")

@@ -14,7 +14,7 @@ from sums import Sum, make_sums
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.sim.embedding import EmbeddingJob, EmbeddingSpec
-from populace.sim.enrichment import Enrichment, EnrichmentJob
+from populace.sim.enrichment import EnrichmentJob
 from populace.sim.grading.grading import GradingJob, GradingSpec, rubrics_for
 from populace.sim.grading.preferences import ComparingJob, ComparingSpec
 from populace.sim.grading.responding import RespondingJob, RespondingSpec
@@ -24,12 +24,13 @@ from populace.sim.jobs.life import jobs_in, replay_job, resume_job, run_job
 from populace.sim.jobs.loop import Chunks
 from populace.sim.runfile.database import make_run_file
 from populace.sim.runfile.reader import open_hub_or_run, open_run, run_of
+from populace.sim.specs import Enrichment, TranslatingSpec
 from populace.sim.survey.items import Likert
 from populace.sim.survey.job import SurveyJob, SurveySpec
 from populace.sim.survey.survey import Survey
 from populace.sim.tasks.evaluation import evaluation_job, read_problems
 from populace.sim.tasks.solving import SolvingJob, parse_solvers, solving_spec
-from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec
+from populace.sim.tasks.translating import TranslatingJob
 
 pytestmark = pytest.mark.usefixtures("impatient")
 

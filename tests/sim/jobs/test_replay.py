@@ -9,9 +9,9 @@ from hub_people import make_hub, townsfolk
 from populace.agents.gateway.limits import Limits
 from populace.core.errors import PausedError, RunFileError
 from populace.personas.hub.file import open_hub
-from populace.sim.enrichment import Enrichment
 from populace.sim.enrichment import enrich as enrich_hub
 from populace.sim.jobs.life import replay_job
+from populace.sim.specs import Enrichment
 
 PEOPLE = 40
 #: An imported hub has no model of its own.

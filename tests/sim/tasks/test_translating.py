@@ -11,7 +11,8 @@ from populace.core.errors import SetupError
 from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.jobs.life import replay_job
 from populace.sim.runfile.reader import open_run
-from populace.sim.tasks.translating import TranslatingJob, TranslatingSpec, translate
+from populace.sim.specs import TranslatingSpec
+from populace.sim.tasks.translating import TranslatingJob, translate
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
