@@ -26,7 +26,7 @@ region,delta,0.35
 
 
 def choose(lab: Lab, size: Size) -> Iterator[Finding]:
-    """Synthetic people with synthetic profiles: described, chosen from by rules, and looked at around five of them."""
+    """Synthetic people with synthetic profiles: described, and chosen from by rules."""
     hub, targets = lab.new(".duckdb"), lab.new(".csv")
     targets.write_text(_TARGETS)
     made = output("benchmarks.storing", "crowd", hub, "--people", size.people, "--ties", size.ties)
@@ -41,7 +41,6 @@ def choose(lab: Lab, size: Size) -> Iterator[Finding]:
     )
     for rule in rules:
         yield from _chosen(size, hub, rule, size.repeat, _UNDER)
-    yield _around(hub, made["ids"])
     yield from _chosen(size, hub, ("--n", size.chosen, "--diverse"), 1, None)
     yield _asked(1, ["graph", hub], None)[0]
 
@@ -63,15 +62,6 @@ def _asked(repeat: int, options: list[object], bar: Bar | None = _UNDER) -> tupl
     words = [option.name if isinstance(option, Path) else str(option) for option in options]
     what = " ".join(f'"{word}"' if " " in word else word for word in words)
     return _finding(f"seconds of `populace hub {what}`", runs, bar, others()), runs[-1]["said"]
-
-
-def _around(hub: Path, ids: list[str]) -> Finding:
-    """The median over people of whom each is looked for once, after one look that warms the file up."""
-    _run(["graph", hub, "--around", ids[0], "--radius", 2])
-    with watched() as others:
-        runs = [_run(["graph", hub, "--around", one, "--radius", 2]) for one in ids[1:]]
-    what = f"seconds of `populace hub graph {hub.name} --around ID --radius 2`, {len(runs)} people"
-    return _finding(what, runs, _UNDER, others())
 
 
 def _finding(what: str, runs: list[Result], bar: Bar | None, others: str) -> Finding:

@@ -3,7 +3,6 @@
 Nobody inferred anything: descriptions are those of `people.py`, and profiles are drawn by chance from given shares.
 """
 
-import random
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -220,10 +219,3 @@ def _write(con: duckdb.DuckDBPyConnection, table: pa.Table, statement: str) -> N
     con.register("crowd", table)
     con.execute(statement)
     con.unregister("crowd")
-
-
-def some_ids(path: Path, number: int, seed: int) -> list[str]:
-    """Ids of people drawn by chance."""
-    with duckdb.connect(path, read_only=True) as con:
-        ids = [str(one) for (one,) in con.execute("SELECT id FROM personas ORDER BY ordinal").fetchall()]
-    return random.Random(seed).sample(ids, number)
