@@ -342,7 +342,7 @@ class Observation:
     def cut(self, tokens: int) -> "Observation":
         """Return the same view within `tokens`, or with one neighbour (or one line heard) and nothing else.
 
-        After what `capped` leaves out, items are shortened. Then those who spoke are dropped, then lines, news and
+        After what `cap_tokens` leaves out, items are shortened. Then those who spoke are dropped, then lines, news and
         the plan.
         """
         view = self.cap_tokens(tokens, least=1)

@@ -82,7 +82,7 @@ def render_table(rows: Rows, width: int = 100, *, elsewhere: str = "") -> str:
     Long text is folded between words, and what has no spaces (ids, hashes) is shortened where there is no room; where
     not even that helps, each row is shown for itself, a line a column, with nothing shortened. `elsewhere` says below a
     table with shortened values where they are whole. No rows give one plain sentence. Text is shown, never obeyed: see
-    `visible`.
+    `make_visible`.
     """
     if not rows.rows:
         return f"No rows ({', '.join(map(make_visible, rows.columns))}).\n"

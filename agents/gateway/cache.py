@@ -74,7 +74,7 @@ class RequestsInFlight:
                 return False
 
     def release(self, key: str, *, keep_lock: bool = False) -> None:
-        """End the claim to a request. With `keep_lock`, other processes wait until `unlock`."""
+        """End the claim to a request. With `keep_lock`, other processes wait until `unlock_request`."""
         with self._lock:
             waiting = self._waiting.pop(key, [])
             if not keep_lock:

@@ -112,7 +112,7 @@ def fill_frame(frame: str, slots: Slots) -> str | None:
 
 
 class SlotValues:
-    """Slots that are each drawn once, by `draw`, until `forget` is called."""
+    """Slots that are each drawn once, by `draw`, until `forget_slots` is called."""
 
     def __init__(self, draw: Slots) -> None:
         self._draw = draw

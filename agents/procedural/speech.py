@@ -52,7 +52,7 @@ class Speaker(Subjects):
 
     @property
     def has_said_own(self) -> bool:
-        """True if a slot was drawn since `forget`, so that others would not say the same."""
+        """True if a slot was drawn since `forget_slots`, so that others would not say the same."""
         return any(self.values.values())
 
     def say(self, *path: str) -> str | None:

@@ -238,7 +238,7 @@ def word_set(text: str, *, ordered: bool = False) -> WordSet:
 
 
 def mix_one(number: int) -> int:
-    """Return what `mix` makes of one number."""
+    """Return what `mix_bits` makes of one number."""
     for _ in range(2):
         number ^= number >> 32
         number = number * 0xD6E8FEB86659FD93 & _ALL

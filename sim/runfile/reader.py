@@ -408,7 +408,7 @@ class Marker:
 
     @property
     def where(self) -> str:
-        """The hop or step in words, as `titled` has it."""
+        """The hop or step in words, as `title_phase` has it."""
         return title_phase(self.phase, self.unit, self.number)
 
 

@@ -22,7 +22,6 @@ WRITER = """
 import sys
 from populace.personas.hub import open_hub
 from populace.personas.hub.dedup import dedup_hub
-from populace.personas.hub.rewrites import reconcile
 with open_hub(sys.argv[1], write=True) as hub:
     for group in range(100):
         with hub.writing() as con:
