@@ -480,7 +480,7 @@ class Budget:
         return ""
 
     def _find_lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
-        """Return the cap that a call would exceed next to the current ones, in the form of the arguments of `_explain_refusal`.
+        """Return the cap that a call would exceed next to the current ones, as arguments of `_explain_refusal`.
 
         Return None if the call fits.
         """

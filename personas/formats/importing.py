@@ -479,7 +479,7 @@ class _ImportedFile:
                 self._save_progress(is_complete=is_complete)
 
     def _add_batch(self, batch: Batch) -> None:
-        """Write the rows of a batch; personas already in the hub stay unchanged. `_save_progress` writes the rule results."""
+        """Write the rows of a batch, but no rule results; personas already in the hub stay unchanged."""
         rows, con, number = batch.rows, self._con, self._number
         if known := dict(con.execute(_KNOWN).fetchall()):
             ids = [known.get(persona, persona) for persona in rows["id"].to_pylist()]

@@ -132,7 +132,7 @@ def reconcile_verdicts(con: duckdb.DuckDBPyConnection, entered: Iterable[str] = 
 def reconcile_rewritten(con: duckdb.DuckDBPyConnection, people: Sequence[str], entered: Iterable[str] = ()) -> None:
     """Reconcile a hub after the descriptions of `people` changed.
 
-    Somebody whose description another one has is a near-duplicate, in every hub. `entered` is as for `reconcile_verdicts`.
+    Somebody whose description another one has is a near-duplicate, in every hub. `entered`: see `reconcile_verdicts`.
     """
     if people and not _read_thresholds(con):
         record_comparison(con, STAGE, 1.0)

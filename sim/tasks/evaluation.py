@@ -168,9 +168,9 @@ def _of_run(path: Path, *, held_out: bool) -> ProblemSet:
     if not found:
         which = "held-out outputs" if held_out else "outputs"
         raise SetupError(
-            f"The run in {str(path)!r} holds no problem whose answer is established: of its {made:,} {which} {tried:,} "
-            f"are solved, {often:,} of them three times, {agreeing:,} with one answer of most, and none of these is "
-            f"accepted; solve them first, with three solutions of each: `populace data solve {path} --samples 3`."
+            f"The run in {str(path)!r} has no problem with an established answer: of {made:,} {which} {tried:,} are "
+            f"solved, {often:,} three times, {agreeing:,} with a majority answer, and none of these is accepted; "
+            f"solve them first, three times each: `populace data solve {path} --samples 3`."
         )
     problems = tuple(
         ProblemRow(0, emission, text, answer, None, kind, f"{path.name}#{emission}")

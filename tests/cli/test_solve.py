@@ -141,7 +141,7 @@ def test_what_is_held_out_is_measured_on_and_left_out_of_exports(ask: Ask) -> No
     similarity = ("--similarity", "1", "--by", "persona")
     ask("data", "split", "sums.duckdb", "--train", "0.5", *similarity)
     ask("data", "evaluate", "sums.duckdb", "--held-out", "--solver", "procedural").complains(
-        2, "held-out outputs is solved"
+        2, "of 4 held-out outputs 0 are solved"
     )
     ask("data", "solve", "sums.duckdb", "--script", str(SCRIPT))
     said = ask("data", "evaluate", "sums.duckdb", "--held-out", "--solver", "procedural", "--out", "out.duckdb")
