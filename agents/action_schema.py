@@ -34,7 +34,6 @@ TURN_SLOTS = (
     "angle",
     "language",
     "examples",
-    "posts",
     "next",
     "goal",
 )
@@ -57,6 +56,8 @@ _TYPES = {"string": "text", "integer": "whole number", "number": "number", "bool
 _NOT_A_NAME = re.compile(r"[^\w\s]|\b(?:the|a|an|mr|mrs|ms)\b")
 #: Indentation from which nested fields are left to the schema.
 _DEEPEST = 6
+#: Characters from which a text has room enough for what is asked for.
+_AMPLE = 400
 
 
 def possible_actions(offered: tuple[type[Action], ...], addressees: tuple[str, ...]) -> tuple[type[Action], ...]:
@@ -234,13 +235,23 @@ def _described_part(
 ) -> Iterator[str]:
     inner = _resolve_reference(part, definitions)
     about = str(part.get("description") or inner.get("description") or "")
-    form = form_in_words(inner, definitions) + ("" if is_required else ", optional")
-    yield f"{indent}{name} ({form}){': ' + ' '.join(about.split()) if about else ''}"
+    forms = [] if _is_ample_text(inner) and about else [form_in_words(inner, definitions)]
+    forms += [] if is_required else ["optional"]
+    yield f"{indent}{name}{f' ({", ".join(forms)})' if forms else ''}{': ' + ' '.join(about.split()) if about else ''}"
     items = _resolve_reference(inner.get("items", {}), definitions)
     nested = items if items.get("properties") else inner
     if len(indent) < _DEEPEST:
         for key, value in nested.get("properties", {}).items():
             yield from _described_part(key, value, definitions, indent + "  ", key in nested.get("required", ()))
+
+
+def _is_ample_text(part: Mapping[str, Any]) -> bool:
+    """Return whether the value is a text whose bounds need no words: a description says better how long it is."""
+    return (
+        part.get("type") == "string"
+        and not part.keys() & {"enum", "const", "pattern"}
+        and part.get("maxLength", _AMPLE) >= _AMPLE
+    )
 
 
 def _resolve_reference(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

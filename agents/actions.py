@@ -384,16 +384,13 @@ async def run_checks(action: Action, context: CheckContext) -> tuple[CheckResult
 
 
 class Instruction(Action):
-    """What this person would type or say to an assistant now: short, in their own words, as vague as people are.
-
-    No list of demands and no form of politeness, unless this person would use one.
-    """
+    """What this person would type to an assistant now, short, as vague as people are, with no list of demands."""
 
     name: ClassVar[str] = "instruction"
     remembered: ClassVar[str] = "You asked an assistant: $text"
     checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["instruction"]
-    text: Annotated[Prose, Field(description="The request itself, as this person would type or say it.")]
+    text: Annotated[Prose, Field(description="The request itself, word for word.")]
 
     @property
     def emitted_text(self) -> str:
@@ -402,17 +399,15 @@ class Instruction(Action):
 
 
 class DialogueLine(Action):
-    """One line that this person says to somebody who is there."""
+    """One line said to somebody who is there."""
 
     name: ClassVar[str] = "dialogue"
     addressed: ClassVar[bool] = True
     remembered: ClassVar[str] = "You said to $to: $text"
     checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["dialogue"]
-    to: Annotated[Prose, Field(description="The name of the one who is spoken to.")]
-    text: Annotated[
-        Phrase, Field(description="The spoken line alone, without a name before it, quotation marks or directions.")
-    ]
+    to: Annotated[Prose, Field(description="Their name.")]
+    text: Annotated[Phrase, Field(description="The words alone: no name before them, no quotation marks.")]
 
     @property
     def emitted_text(self) -> str:
@@ -421,12 +416,12 @@ class DialogueLine(Action):
 
 
 class Deed(Action):
-    """Something that this person does now and those around can see, without a word."""
+    """Something done now, without a word, that others can see."""
 
     name: ClassVar[str] = "deed"
     checks: ClassVar[tuple[Check, ...]] = LINE_CHECKS
     kind: Literal["deed"]
-    text: Annotated[Phrase, Field(description="One sentence that says what this person does, by name.")]
+    text: Annotated[Phrase, Field(description="One sentence, with their name.")]
 
     @property
     def emitted_text(self) -> str:
@@ -439,7 +434,7 @@ class Deed(Action):
 
 
 class Silence(Action):
-    """Nothing: this person says nothing and does nothing that others would notice."""
+    """Nothing that others would notice."""
 
     name: ClassVar[str] = "silence"
     remembered: ClassVar[str] = ""

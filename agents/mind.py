@@ -97,7 +97,7 @@ class Decision:
     #: True when a first draft was too close to something said before.
     revised: bool = False
     #: The prompt that was answered, as `name@version`.
-    prompt: str = "turn@5"
+    prompt: str = "turn@7"
     #: What was drawn for its request, by tables of the prompt.
     drawn: Mapping[str, str] = field(default_factory=dict)
     #: The results of the checks of the action.

@@ -14,7 +14,7 @@ from .memory import MemoryNote
 from .mind import Mind, MindState, MissedStage, Stage, check, generate, keep
 from .observation import Observation
 from .responses import answer_request
-from .turn_prompt import Asides, fitted, named_language, named_posts, phrase_of, refused_length, turn_prompt
+from .turn_prompt import Asides, fitted, named_language, phrase_of, refused_length, turn_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,6 @@ def plan_prompt(observation: Observation, *, world: str) -> RenderedPrompt:
         world=fence("world", world),
         persona=fence("persona", observation.persona),
         observation=observation.text,
-        posts=named_posts(template, observation),
         steps=phrase_of(template, "steps", "one" if steps == 1 else "several", number=str(steps)),
         language=named_language(template, observation.language),
     )

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property, lru_cache
@@ -25,6 +25,8 @@ A_VISITOR = "a visitor"
 #: What a conversation in a prompt calls an agent that has no name.
 _OWN = "You"
 
+#: How many neighbours a prompt describes where none of them has spoken.
+_TOLD = 2
 #: Longest share of one neighbour, line, note or piece of news, in characters.
 _ITEM = 400
 #: The same where a prompt would be too long otherwise, one after the other.
@@ -261,15 +263,7 @@ class Observation:
         if self.plan:
             parts.append(fence("goal", (f"({self.plan_time}) " if self.plan_time else "") + self.plan))
         if self.neighbours:
-            texts = _all_short([one.text for one in self.neighbours], most)
-            # Of those who are silent while others speak, a reply needs the names alone.
-            speaking = {line.key for line in self.heard}
-            near = [
-                f"{key} ({_short_again(relation, most)}, {kind})"
-                + (f": {text or _UNKNOWN}" if key in speaking or not speaking else "")
-                for (key, _, relation, kind, *_), text in zip(self.neighbours, texts, strict=True)
-            ]
-            parts.append(fence("neighbours", "\n".join(near)))
+            parts.append(fence("neighbours", "\n".join(self._iter_neighbours())))
         if self.news:
             parts.append(_list_section("news", self.news, most))
         if self.memories:
@@ -288,6 +282,17 @@ class Observation:
         )  # who spoke last is answered, and comes last
         parts += map(self._show_conversation, reversed(speakers))
         return "\n\n".join(parts)
+
+    def _iter_neighbours(self) -> Iterator[str]:
+        """Yield a line for each neighbour: those who speak, or else the first few, with what is known of them."""
+        texts, most = _all_short([one.text for one in self.neighbours], self.item_length), self.item_length
+        speaking = {line.key for line in self.heard}
+        told = speaking or {one.key for one in self.neighbours[:_TOLD]}
+        for (key, _, relation, kind, *_), text in zip(self.neighbours, texts, strict=True):
+            # Of those who are silent while others speak, a reply needs the names alone.
+            label = f" ({_short_again(relation, most)}, {kind})" if key in told or not speaking else ""
+            known = (text if key in speaking else disclosed_at(text, "impression")) or _UNKNOWN
+            yield f"{key}{label}{f': {known}' if key in told else ''}"
 
     def _show_conversation(self, key: str) -> str:
         """Return the conversation with the one who has this key, up to what they have just said."""

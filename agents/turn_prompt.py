@@ -128,17 +128,17 @@ def turn_prompt(
     template = prompt_of(possible)
     # Replies, and choices that are counted, are not steered.
     is_free = not observation.heard and all(novelty_of(action) != "none" for action in possible)
+    language = named_language(template, observation.language)
     turn = template.render(
         world=fence("world", world),
         persona=observation.portrait,
         observation=observation.text,
-        posts=named_posts(template, observation),
         choice=phrase_of(template, "choice", "one" if len(possible) == 1 else "several"),
         actions=described_actions(possible),
         task=fence("task", observation.task),
-        next=_next_of(template, observation, is_choice=len(possible) > 1),
+        next=_next_of(template, observation, language, is_choice=len(possible) > 1),
         angle=drawn_angle(template, seed) if is_free else "",
-        language=named_language(template, observation.language),
+        language=language,
         examples=observation.examples,
         goal=phrase_of(template, "goal", "asked" if asks.goal else "unasked"),
     )
@@ -173,18 +173,13 @@ def drawn_angle(template: Prompt, seed: int | None) -> str:
     return angles[seed % len(angles)] if angles and seed is not None else ""
 
 
-def _next_of(template: Prompt, observation: Observation, *, is_choice: bool) -> str:
+def _next_of(template: Prompt, observation: Observation, language: str, *, is_choice: bool) -> str:
     """Return the prompt's phrase for whose turn it is, and whom they answer."""
     if not observation.name:
-        return phrase_of(template, "next", "unnamed")
+        return phrase_of(template, "next", "unnamed", language=language)
     speaker = shown_name(observation.heard[-1].key) if observation.heard else ""
     word = "act" if not speaker else "choose" if is_choice else "answer"
-    return phrase_of(template, "next", word, name=observation.name, speaker=speaker)
-
-
-def named_posts(template: Prompt, observation: Observation) -> str:
-    """Return how the prompt's rule about sections names that of posts, if the observation has one."""
-    return phrase_of(template, "posts", "shown" if observation.posts else "none")
+    return phrase_of(template, "next", word, name=observation.name, speaker=speaker, language=language)
 
 
 def named_language(template: Prompt, tag: str) -> str:

@@ -20,11 +20,10 @@ from populace.sim.resident import Resident, SocietyView
 from populace.sim.scenario import Scenario, Settings, Visit
 
 WORLD = """
-Lindenford is a village on both banks of the Aller, joined by a wooden bridge. On the near side are the church, the
-school, the clinic, and the square with its Tuesday market; on the far side the mill, the sawmill, the boatyard, the
-allotments and the road to town. People have come here from everywhere, with the trades they had before. Nobody is rich,
-and most depend on somebody across the water. A machine in the reading room takes written requests to an assistant, and
-the workshop above the boatyard builds small software tools. Visitors on foot are answered: it is the custom.
+Lindenford is a village on both banks of the Aller. On the near side are the church, the school, the clinic and the
+square with its Tuesday market; across the wooden bridge the mill, the sawmill, the boatyard and the allotments. Nobody
+is rich, and most depend on somebody across the water. A machine in the reading room takes requests to an assistant, and
+a workshop builds small software tools.
 """
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -104,7 +103,7 @@ class VillageSettings(Settings):
     goals: bool = Field(True, description="Ask in each turn what the agent means to do next, and remind it of that")
     acts: tuple[Act, ...] = Field(get_args(Act.__value__), min_length=1, description="What people may do")
     execute: bool = Field(False, description="Have tools that people wish for built (by --solver) and run in a sandbox")
-    wish: float = Field(0.25, ge=0, le=1, description="Chance that wishing for a tool is among what a turn offers")
+    wish: float = Field(0.15, ge=0, le=1, description="Chance that wishing for a tool is among what a turn offers")
     visited: float = Field(0.12, ge=0, le=1, description="Share of the people to whom the player speaks in a step")
 
 

@@ -246,8 +246,8 @@ class Scenario:
         return ""
 
     def task(self, resident: Resident, world: World) -> str:
-        """Return the sentence that ends the prompt."""
-        return "What do you do now?"
+        """Return what an agent is to do; by default nothing in particular."""
+        return ""
 
     def resolve(self, society: SocietyView, decisions: "Sequence[Emission]", levers: Levers) -> None:
         """Settle what all agents decided at the end of a step: payoffs, auctions, matches, elections.

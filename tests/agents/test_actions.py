@@ -135,9 +135,8 @@ def test_a_subclass_keeps_the_name_that_its_base_was_given() -> None:
 
 def test_the_model_is_told_of_fields_and_bounds_in_words() -> None:
     told = described_actions((DialogueLine, ToolSpec))
-    assert "- dialogue: One line that this person says to somebody who is there" in told
-    assert "\n  to (text, at most 1200 characters): The name of the one who is spoken to" in told
-    assert "\n  text (text, at most 500 characters): The spoken line" in told
+    assert "- dialogue: One line said to somebody who is there" in told
+    assert "\n  to: Their name.\n  text: The words alone" in told  # a text with room enough is described alone
     assert "\n  meanings (list of text, at most 400 characters, at most 32 items): A line for each argument" in told
     assert "kind" not in told
 

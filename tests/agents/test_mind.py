@@ -112,16 +112,18 @@ async def test_the_model_is_told_what_can_be_done_in_which_language_and_led_to_s
     model = Scripted(said("new"))
     await decided(model)
     rules, told = (text for _, text in model.asked[0].messages)
-    assert "What this person does now is this:\n- instruction: What this person would type" in rules
-    assert "\n  text (text, at most 1200 characters): " in rules
-    assert "Write in the language in which this person is described. It comes out of" in told
+    assert "They do this:\n- instruction: What this person would type" in rules
+    assert "\n  text: The request itself" in rules
+    assert "in the language in which this person is described. It comes out of" in told
 
 
 async def test_outside_data_making_no_subject_is_drawn_and_repeats_are_kept() -> None:
     model = Scripted(said("same"))
     decision = await decided(model, known="said before", is_data=False)
     assert (decision.revised, decision.attempts) == (False, 1)
-    assert model.asked[0].messages[1][1].endswith("Write in the language in which this person is described.")
+    assert (
+        model.asked[0].messages[1][1].endswith("says or does next, in the language in which this person is described.")
+    )
 
 
 async def test_no_text_from_outside_can_imitate_a_rule_a_section_or_a_speaker() -> None:

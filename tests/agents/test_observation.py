@@ -39,8 +39,8 @@ def test_words_heard_cannot_close_their_fence() -> None:
 
 
 def test_a_cap_drops_notes_before_neighbours_and_never_who_spoke() -> None:
-    view = crowded().cap_tokens(150)
-    assert estimated_tokens(view.text) <= 150
+    view = crowded().cap_tokens(130)
+    assert estimated_tokens(view.text) <= 130
     assert view.memories == ()
     assert view.neighbours[0].key == "n1"
     assert len(view.neighbours) < 6

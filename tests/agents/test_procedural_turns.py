@@ -194,10 +194,8 @@ def test_every_section_of_a_turn_is_read() -> None:
     assert situation.persona == BAKER
     assert situation.heard == (("n2", "Good day."),)
     assert (situation.news, situation.memory) == ((FLOOD,), ("You told n1: good night",))
-    assert [(n.label, n.kind) for n in situation.neighbours] == [
-        ("daughter", "kinship"),
-        ("supplier", "trade"),
-    ]
+    # Of those who are silent while others speak, a prompt tells the names.
+    assert [(n.key, n.label, n.kind) for n in situation.neighbours] == [("n1", "", ""), ("n2", "supplier", "trade")]
 
 
 @pytest.mark.parametrize(

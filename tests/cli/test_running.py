@@ -149,9 +149,9 @@ def test_what_follows_a_run_fits_it_and_says_how_to_ask_on(ask: Ask) -> None:
 
 
 def test_prompts_are_shown_with_their_versions_and_whole(ask: Ask) -> None:
-    assert "turn@6: " in ask("list", "prompts").out
+    assert "turn@7: " in ask("list", "prompts").out
     whole = ask("list", "prompts", "turn").out
-    assert whole.startswith("# turn@6\n")
+    assert whole.startswith("# turn@7\n")
     assert "[user]" in whole
     assert ask("list", "prompts", "biography").out.startswith("# biography@3\n")
 

@@ -29,6 +29,7 @@ def test_problems_are_solved_graded_and_exported(made: FinishedRun, tmp_path: Pa
     assert populace.solve(made.path, samples=2).done == {"solving": 4}
     assert sum(populace.grade(made.path, votes=1).done.values()) == 4
     assert populace.grade(made.path, responses=2, pairwise=True, pairs=1).done
-    assert populace.export(made.path, tmp_path / "math.jsonl").rows == 4
+    accepted = made.sql("SELECT count(*) FROM outputs WHERE status = 'accepted'").rows[0][0]
+    assert populace.export(made.path, tmp_path / "math.jsonl").rows == accepted >= 3  # one grade is low
     with pytest.raises(SetupError, match="`pairs` is for pairwise"):
         populace.grade(made.path, pairs=3)
