@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import replace
 from hashlib import blake2b
@@ -24,14 +24,14 @@ _HAS_LOCKS = find_spec("fcntl") is not None
 if _HAS_LOCKS:
     import fcntl
 
-type _Waiting = tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]
-
-#: Seconds between looks at whether another process has its answer: at first, and at most.
+#: Seconds between two tries to claim a request that another sends: at first, and at most in the first half minute.
 _FIRST, _MOST = 0.02, 0.25
+#: After that, which share of the time waited so far may pass until the next try.
+_SHARE_WAITED = 0.01
 
 
 class RequestsInFlight:
-    """Who sends a request now: one task of this process, told by a table; one process, told by the lock of a byte.
+    """Who sends a request now: one task of this process, told by a set; one process, told by the lock of a byte.
 
     The kernel gives up the locks of a process that ends, however it does.
     """
@@ -43,50 +43,34 @@ class RequestsInFlight:
         """
         self._path = path
         self._lock = threading.Lock()
-        self._waiting: dict[str, list[_Waiting]] = {}
+        self._claimed: set[str] = set()
         self._file: int | None = os.open(path, os.O_RDWR | os.O_CREAT, 0o600) if _HAS_LOCKS else None
         if self._file is not None:
             os.fchmod(self._file, 0o600)  # whatever the umask takes away
 
-    async def claim(self, key: str, is_answered: Callable[[], bool], *, patience: float) -> bool:
-        """Wait until the caller may send the request (True).
-
-        Return False if it is answered meanwhile or was waited for too long.
-        """
+    async def claim(self, key: str, *, patience: float) -> bool:
+        """Wait until the caller may send the request (True), or find its answer. Return False after `patience`."""
         loop, look = asyncio.get_running_loop(), _FIRST
-        until = loop.time() + patience
-        while True:
-            with self._lock:
-                waiting = self._waiting.get(key)
-                if waiting is None and self._is_locked(key):
-                    self._waiting[key] = []
-                    return True
-                ended: asyncio.Future[None] = loop.create_future()
-                if waiting is not None:
-                    waiting.append((loop, ended))
-            left = until - loop.time()
-            if left <= 0:
+        began = loop.time()
+        while not self._try_claim(key):
+            waited = loop.time() - began
+            if waited >= patience:
                 return False
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended, left if waiting is not None else min(left, look))
-            look = min(_MOST, 2 * look)
-            if is_answered():
-                return False
+            await asyncio.sleep(min(patience - waited, look))
+            look = max(min(_MOST, 2 * look), _SHARE_WAITED * waited)
+        return True
 
     def release(self, key: str, *, keep_lock: bool = False) -> None:
         """End the claim to a request. With `keep_lock`, other processes wait until `unlock_request`."""
         with self._lock:
-            waiting = self._waiting.pop(key, [])
+            self._claimed.discard(key)
             if not keep_lock:
                 self._unlock_key(key)
-        for loop, ended in waiting:
-            with suppress(RuntimeError):  # a loop that is closed waits for nothing
-                loop.call_soon_threadsafe(_end_future, ended)
 
     def unlock_request(self, key: str) -> None:
         """Let other processes send a request, or find its answer."""
         with self._lock:
-            if key not in self._waiting:
+            if key not in self._claimed:
                 self._unlock_key(key)
 
     def close(self) -> None:
@@ -100,15 +84,18 @@ class RequestsInFlight:
         os.close(self._file)
         self._file = None
 
-    def _is_locked(self, key: str) -> bool:
-        """Lock the byte of the key for this process. Return whether it is locked now."""
-        if self._file is None:
+    def _try_claim(self, key: str) -> bool:
+        """Claim the key, and lock its byte for this process. Return whether that is done."""
+        with self._lock:
+            if key in self._claimed:
+                return False
+            if self._file is not None:
+                try:
+                    fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _key_place(key))
+                except OSError:
+                    return False
+            self._claimed.add(key)
             return True
-        try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _key_place(key))
-        except OSError:
-            return False
-        return True
 
     def _unlock_key(self, key: str) -> None:
         if self._file is not None:
@@ -117,11 +104,6 @@ class RequestsInFlight:
 
 def _key_place(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest()) >> 2
-
-
-def _end_future(ended: asyncio.Future[None]) -> None:
-    if not ended.done():
-        ended.set_result(None)
 
 
 #: Answers wait at most this long for others to share their commit, which costs the same whatever it holds.
@@ -228,10 +210,10 @@ class AnswerCache:
 
     @asynccontextmanager
     async def claim(self, key: CallKey, scope: str, *, patience: float) -> AsyncIterator[None]:
-        """Let only the caller send the request within this block, unless another has its answer or takes too long."""
+        """Let only the caller send the request within this block, unless another takes too long to answer it."""
         at = (scope, key.request_hash, key.replicate)
         name = f"{key.request_hash} {key.replicate} {scope}"
-        is_mine = await self._in_flight.claim(name, lambda: self.recall(key, scope) is not None, patience=patience)
+        is_mine = await self._in_flight.claim(name, patience=patience)
         try:
             yield
         finally:

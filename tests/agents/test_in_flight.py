@@ -90,10 +90,9 @@ async def test_what_another_process_sends_is_waited_for_until_it_is_killed(tmp_p
         assert other.stdout is not None
         other.stdout.readline()
         requests = RequestsInFlight(file)
-        assert not await requests.claim("k", lambda: False, patience=0.05)
-        assert not await requests.claim("k", lambda: True, patience=60)
-        assert await requests.claim("another", lambda: False, patience=60)
-        waiting = asyncio.create_task(requests.claim("k", lambda: False, patience=60))
+        assert not await requests.claim("k", patience=0.05)
+        assert await requests.claim("another", patience=60)
+        waiting = asyncio.create_task(requests.claim("k", patience=60))
         await asyncio.sleep(0.05)
         other.kill()
         assert await waiting
