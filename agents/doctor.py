@@ -171,12 +171,13 @@ class _Doctor:
     async def check_schema(self) -> bool:
         """Return whether the model answers under a schema, in the best form that its endpoint takes."""
         answer = await self._ask_model(_QUESTION, AnswerSchema.of(Animal))
-        modes, without = self._gateway.output_mode, self._gateway.parameters_left_out
+        known = self._gateway.client.endpoints[0]
+        form, without = _FORMS[known.output_modes.mode], known.parameters.without
         if answer.value is None:
             self.report("schema", Health.NO, f"{answer.outcome}: {answer.reason}")
         else:
             asked_again = f" It took {answer.attempts} requests." if answer.attempts > 1 else ""
-            self.report("schema", Health.OK, _FORMS[modes] + asked_again)
+            self.report("schema", Health.OK, form + asked_again)
         for name, said in _WITHOUT.items():
             if name in without and not (name == "max_tokens" and "max_completion_tokens" in without):
                 self.report(name, Health.NO, said)
@@ -209,7 +210,7 @@ class _Doctor:
 
     async def check_seed(self) -> None:
         """Compare two answers to one seed with one to another."""
-        if "seed" in self._gateway.parameters_left_out:
+        if "seed" in self._gateway.client.endpoints[0].parameters.without:
             return
         same, again, other = [(await self._ask_model(_TALE, seed=_SEED + n)).raw for n in (0, 0, 1)]
         if not (same and again and other):
@@ -255,7 +256,7 @@ class _Doctor:
         try:
             embedder = open_embedder(f"openai:{model}", base_url=self._handle.endpoint, timeout=within)
             try:
-                reply = await embedder.source.vectors(["Good day.", "A ferry leaves."])
+                reply = await embedder.served.vectors(["Good day.", "A ferry leaves."])
             finally:
                 await embedder.aclose()
         except (RequestError, SetupError) as fault:
@@ -275,7 +276,7 @@ class _Doctor:
 
     async def _list_models(self) -> list[str]:
         """Return the names of the endpoint's models; none if it does not list them."""
-        connect = getattr(self._handle.chat, "connection", None)
+        connect = getattr(self._handle.served, "connection", None)
         if connect is None:
             return []
         connection = connect()

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, StringConstraints
@@ -44,41 +44,27 @@ class Line(FrozenModel):
     text: Annotated[ReplyText, Field(description="The next message, word for word.")]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A response or line that was asked for, or how the request ended without one."""
-
-    #: Empty where there is none.
-    text: str
-    outcome: Outcome
-    #: Why there is none, in one sentence.
-    reason: str = ""
-    is_done: bool = False
-    #: Requests that were sent or recalled for it.
-    attempts: int = 1
-
-
 async def ask_response(
     state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
-) -> Said:
+) -> Answer[str]:
     """Return the response of the role `solver`, which is the teacher. Raises what `PersonaModel.ask` raises.
 
     A response that declines in words counts as a refusal, with its text. One without text counts as empty.
     """
     context = state["request_context"].vary_context(role="solver")
     schema = schema_of(Response, prompt.name, generator, WHOLE)
-    return said(await runtime.context.model.ask(prompt, schema, context))
+    return read_text(await runtime.context.model.ask(prompt, schema, context))
 
 
 async def ask_line(
     state: MindState, runtime: "Runtime[MindContext]", prompt: RenderedPrompt, generator: AnswerGenerator
-) -> Said:
-    """Return an agent's next line in a conversation, by the run's default model.
+) -> Answer[str]:
+    """Return an agent's next line in a conversation, by the run's default model. It is empty once all is said.
 
     Raises what `PersonaModel.ask` raises.
     """
     schema = schema_of(Line, prompt.name, generator, MESSAGE)
-    return said(await runtime.context.model.ask(prompt, schema, state["request_context"]))
+    return read_text(await runtime.context.model.ask(prompt, schema, state["request_context"]))
 
 
 async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> Mapping[str, Any]:
@@ -88,13 +74,13 @@ async def answer_request(state: MindState, runtime: "Runtime[MindContext]") -> M
         return {}
     prompt = load_prompt(ROOM, "respond").render(persona="", request=fence("request", action.text))
     answer = await ask_response(state, runtime, prompt, _any_response)
-    if answer.outcome is not Outcome.OK:
+    if answer.value is None or answer.outcome is not Outcome.OK:
         missed = MissedStage(prompt.name, answer.outcome, answer.reason, answer.attempts)
         return {"missed": (*state.get("missed", ()), missed)}
-    told = quote_line(" ".join(answer.text[:_NOTED].split()))
+    told = quote_line(" ".join(answer.value[:_NOTED].split()))
     return {
         "notes": (*state.get("notes", ()), MemoryNote(f"The assistant answered you: {told}", "heard")),
-        "deliberations": (*state.get("deliberations", ()), Deliberation("answer", answer.text)),
+        "deliberations": (*state.get("deliberations", ()), Deliberation("answer", answer.value)),
     }
 
 
@@ -113,19 +99,19 @@ def schema_of[M: BaseModel](
 _schemas: dict[type[BaseModel], dict[str, Any]] = {}
 
 
-def said(answer: Answer[Response] | Answer[Line]) -> Said:
-    """Return the response or line that an answer holds, or how the request ended."""
-    if answer.value is None:
+def read_text(answer: Answer[Response] | Answer[Line]) -> Answer[str]:
+    """Return the text that an answer holds, or how the request ended. A refusal in words has its text, too."""
+    found = answer.value
+    if found is None:
         reason = answer.reason or f"The request ended with {answer.outcome}."
-        return Said("", answer.outcome, reason, attempts=answer.attempts)
-    text, is_done = answer.value.text, isinstance(answer.value, Line) and answer.value.done
-    if is_done:
-        return Said(text, Outcome.OK, is_done=True)
-    if not text:
-        return Said("", Outcome.EMPTY, "It is empty.", attempts=answer.attempts)
-    if is_refusal(text) or (isinstance(answer.value, Line) and speaks_as_model(text)):
-        return Said(text, Outcome.REFUSAL, "It declines what was asked for.", attempts=answer.attempts)
-    return Said(text, Outcome.OK)
+        return Answer(answer.outcome, reason=reason, attempts=answer.attempts)
+    if isinstance(found, Line) and found.done:
+        return Answer(Outcome.OK, "")
+    if not found.text:
+        return Answer(Outcome.EMPTY, reason="It is empty.", attempts=answer.attempts)
+    if is_refusal(found.text) or (isinstance(found, Line) and speaks_as_model(found.text)):
+        return Answer(Outcome.REFUSAL, found.text, "It declines what was asked for.", answer.attempts)
+    return Answer(Outcome.OK, found.text)
 
 
 def check_lines(

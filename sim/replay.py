@@ -228,7 +228,7 @@ class RecordedModel(BaseChatModel):
 
 def recorded_model(run: JobRow) -> ModelHandle:
     """Return a handle with the name of the recorded model, so that requests and rows are the same. It needs no key."""
-    return ModelHandle(run.model, RecordedModel(), run.base_url, run.is_language_model)
+    return ModelHandle(run.model, RecordedModel(), run.base_url, is_language_model=run.is_language_model)
 
 
 class _RecordedSource:
@@ -237,9 +237,6 @@ class _RecordedSource:
 
     def adapt(self, fault: RequestError) -> bool:
         return False
-
-    async def aclose(self) -> None:
-        """Do nothing, since nothing is open."""
 
 
 def recorded_embeddings(run: JobRow) -> EmbeddingHandle | None:

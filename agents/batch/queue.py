@@ -303,6 +303,6 @@ def check_batchable(model: ModelHandle) -> None:
 
 
 def _check_batchable_chat(model: ModelHandle) -> _Batchable:
-    if not isinstance(model.chat, _Batchable):
+    if not isinstance(model.served, _Batchable):
         raise SetupError(f"Model {model.name} takes no batches; they need a model like openai:MODEL.")
-    return model.chat
+    return model.served

@@ -134,7 +134,7 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
 
     def adapt(self, fault: RequestError) -> bool:
         """Change the request to another encoding or to half of its texts. Return False if neither would help."""
-        if self.endpoint is not None and self.endpoint.handle.source.adapt(fault):
+        if self.endpoint is not None and self.endpoint.handle.served.adapt(fault):
             return True
         is_theirs = fault.outcome in (Outcome.BAD_REQUEST, Outcome.TOO_LARGE) or _OF_THE_TEXTS.search(fault.detail)
         if not is_theirs:
@@ -175,7 +175,7 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
         self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], *, by_queue: bool
     ) -> ModelResponse:
         texts = [text for _, text in pending.request.prompt.messages]
-        reply = await typed_errors(endpoint.handle.source.vectors(texts), within=self._timeout)
+        reply = await typed_errors(endpoint.handle.served.vectors(texts), within=self._timeout)
         cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
         return replace(reply, raw=_note_vectors(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
 

@@ -12,7 +12,6 @@ import asyncio
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from langchain_core.embeddings import Embeddings
@@ -21,6 +20,7 @@ from ...core.errors import SetupError, parameter
 from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
 from ..endpoint.errors import RequestError
 from ..endpoint.local_server import PATIENCE, SLOTS, LocalServer
+from ..endpoint.models import ServedModel
 from ..gateway.limits import Limits, Prices
 from .vectors import VectorReply, VectorSource, as_vector
 
@@ -29,32 +29,8 @@ _SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
 _WORDLLAMA = "wordllama"
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingHandle:
-    """An embedding model, and what a run keeps of where its vectors came from."""
-
-    name: str
-    source: VectorSource
-    #: The base URL without key or credentials; None for a model in the process.
-    endpoint: str | None = None
-    #: Calls that it works on at once; None where that is learnt from the endpoint.
-    at_once: int | None = None
-    #: Seconds that each call is to be given at least.
-    patience: float = 0.0
-
-    @property
-    def all(self) -> tuple["EmbeddingHandle", ...]:
-        """The handle alone: an embedding model is asked at one endpoint."""
-        return (self,)
-
-    def limit_responses(self, most: int) -> None:
-        """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
-        if hasattr(self.source, "max_response_bytes"):
-            self.source.max_response_bytes = most
-
-    async def aclose(self) -> None:
-        """Close the model's connections, if it has any."""
-        await self.source.aclose()
+class EmbeddingHandle(ServedModel[VectorSource]):
+    """An embedding model."""
 
 
 def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeout: float = 120.0) -> EmbeddingHandle:
@@ -186,6 +162,3 @@ class _WordLlama:
 
     def adapt(self, fault: RequestError) -> bool:
         return False
-
-    async def aclose(self) -> None:
-        """Keep the model, which holds no connection."""

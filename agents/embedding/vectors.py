@@ -14,10 +14,12 @@ import orjson
 from numpy.typing import NDArray
 
 from ...core.errors import RunError
-from ...core.model import Outcome, RequestContext
+from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
+from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse
 from ..gateway.call import AnswerStore, Call, CallKey
+from ..gateway.request import Attempt, ModelRequest
 
 type Vector = NDArray[np.float32]
 
@@ -44,10 +46,6 @@ class VectorSource(Protocol):
 
     def adapt(self, fault: RequestError) -> bool:
         """Return whether to send the same again at once, in a form that the endpoint is more likely to take."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connections, if there are any."""
         ...
 
 
@@ -175,29 +173,10 @@ class ModelVectors:
 
 def _recalled_call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
     """Build the row for vectors that were taken from a store instead of a model."""
-    now = datetime.now(UTC)
-    return Call(
-        phase=context.phase,
-        number=context.number,
-        job=context.job,
-        owner=context.owner,
-        purpose="embedding",
-        prompt_version=1,
-        request_hash=blake2b(orjson.dumps([model, sorted(vectors)]), digest_size=16).hexdigest(),
-        attempt=1,
-        outcome=Outcome.OK,
-        reason="",
-        raw=orjson.dumps({"vectors": len(vectors), "dims": next(iter(vectors.values())).size}).decode(),
-        finish_reason=None,
-        model=model,
-        endpoint=None,
-        input_tokens=None,
-        output_tokens=None,
-        reasoning_tokens=None,
-        cached_tokens=None,
-        started_at=now,
-        ended_at=now,
-        waited=0.0,
-        source=source,
-        cost=0.0,
-    )
+    digest = blake2b(orjson.dumps([model, sorted(vectors)]), digest_size=16).hexdigest()
+    prompt = RenderedPrompt("embedding", 1, ())
+    request = ModelRequest(model, prompt, AnswerSchema("vectors", {}, str), context, context.seed, max_tokens=1)
+    note = orjson.dumps({"vectors": len(vectors), "dims": next(iter(vectors.values())).size}).decode()
+    key = CallKey(context.phase, context.number, context.owner, digest, job=context.job)
+    attempt = Attempt(key, 1, 0.0, datetime.now(UTC))
+    return attempt.call(request, Answer(Outcome.OK), ModelResponse(note, None), source=source, cost=0.0)

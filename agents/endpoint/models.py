@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -41,60 +41,24 @@ MODEL_NAMES: Final = {
 _HUMAN_PATIENCE = 86_400.0
 
 
-class ServedModel(Protocol):
-    """What has to be known of a model, of whatever kind, before anything is sent to it."""
-
-    @property
-    def name(self) -> str:
-        """The model by name."""
-        ...
-
-    @property
-    def endpoint(self) -> str | None:
-        """The base URL, without key; None for a model in the process."""
-        ...
-
-    @property
-    def at_once(self) -> int | None:
-        """Calls that it works on at once; None where that is learnt from the endpoint."""
-        ...
-
-    @property
-    def patience(self) -> float:
-        """Seconds that each call is to be given at least."""
-        ...
-
-    @property
-    def all(self) -> tuple[Self, ...]:
-        """The model at all of its endpoints."""
-        ...
-
-    def limit_responses(self, most: int) -> None:
-        """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
-class ModelHandle:
-    """A chat model, and what a run keeps of where its text came from."""
+class ServedModel[S]:
+    """A model of whatever kind, and what a run keeps of where its answers came from."""
 
     name: str
-    chat: BaseChatModel
+    #: What is asked: a chat model or the source of vectors.
+    served: S
     #: The base URL without key or credentials; None for a model in the process.
     endpoint: str | None = None
-    #: False for the procedural stand-in, whose text says nothing about people or language models.
-    is_language_model: bool = True
     #: Calls that it works on at once; None where that is learnt from the endpoint.
     at_once: int | None = None
     #: Seconds that each call is to be given at least.
     patience: float = 0.0
-    #: Whether it takes parameters with a request: a response format, a seed, a limit of length.
-    takes_parameters: bool = True
     #: The same model at further endpoints, which share its load.
-    more: tuple["ModelHandle", ...] = ()
+    more: tuple[Self, ...] = ()
 
     @property
-    def all(self) -> tuple["ModelHandle", ...]:
+    def all(self) -> tuple[Self, ...]:
         """One handle an endpoint, this one first."""
         return (self, *self.more)
 
@@ -105,15 +69,25 @@ class ModelHandle:
 
     def limit_responses(self, most: int) -> None:
         """Limit the decoded bytes that are read of a response, if it comes over our own connections."""
-        if hasattr(self.chat, "max_response_bytes"):
-            self.chat.max_response_bytes = most
+        if hasattr(self.served, "max_response_bytes"):
+            self.served.max_response_bytes = most
 
     async def aclose(self) -> None:
         """Close the model's connections, if it has any."""
         for handle in self.all:
-            close = getattr(handle.chat, "aclose", None)
+            close = getattr(handle.served, "aclose", None)
             if close is not None:
                 await close()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHandle(ServedModel[BaseChatModel]):
+    """A chat model."""
+
+    #: False for the procedural stand-in, whose text says nothing about people or language models.
+    is_language_model: bool = True
+    #: Whether it takes parameters with a request: a response format, a seed, a limit of length.
+    takes_parameters: bool = True
 
 
 def open_model(
@@ -218,7 +192,8 @@ def _open_own(chat: BaseChatModel) -> ModelHandle:
     served = getattr(chat, "model_name", None) or getattr(chat, "model", None)
     name = f"{type(chat).__name__}:{served}" if isinstance(served, str) else type(chat).__name__
     endpoint = public_address(address) if address else None
-    return ModelHandle(name, chat, endpoint, chat._identifying_params.get("is_language_model") is not False)
+    is_language_model = chat._identifying_params.get("is_language_model") is not False
+    return ModelHandle(name, chat, endpoint, is_language_model=is_language_model)
 
 
 def _not_a_model(model: object) -> str:
@@ -243,7 +218,8 @@ def _open_runnable(model: Runnable[Any, Any]) -> ModelHandle:
     name = f"{type(model).__name__}:{served}" if served else type(model).__name__
     endpoints = list(dict.fromkeys(handle.endpoint for handle in handles if handle.endpoint))
     is_language_model = not handles or any(handle.is_language_model for handle in handles)
-    return ModelHandle(name, RunnableChat(runnable=model), " ".join(endpoints) or None, is_language_model)
+    chat = RunnableChat(runnable=model)
+    return ModelHandle(name, chat, " ".join(endpoints) or None, is_language_model=is_language_model)
 
 
 def _iter_parts(model: object) -> Iterator[object]:

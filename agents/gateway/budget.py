@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import RLock
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ...core.errors import PausedError, SetupError, parameter
 from ...core.model import Outcome
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _NOT_FOR_TEXT = ("web_searches_", "storage_searches_", "audio", "image", "video", "document", "chars")
 
 
-def known_prices(model: ServedModel, *, batch: bool = False, writes: bool = True) -> Prices | None:
+def known_prices(model: ServedModel[Any], *, batch: bool = False, writes: bool = True) -> Prices | None:
     """Return the current prices of the model's endpoints, or None unless all are a known provider's own.
 
     `batch` asks for batch prices. A model that writes nothing, such as an embedding model, has no output price.

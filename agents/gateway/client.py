@@ -66,7 +66,7 @@ class RequestQueue(Protocol):
         ...
 
 
-class ModelClient[H: ServedModel](ABC):
+class ModelClient[H: ServedModel[Any]](ABC):
     """Answers requests with one model, a chat or an embedding model, at one endpoint or several.
 
     Holds everything that bounds an attempt (slots, rates, budget, breaker) and records each of them.
@@ -318,7 +318,7 @@ class ChatClient(ModelClient[ModelHandle]):
     @cached_property
     def _takes_tasks(self) -> bool:
         """Whether the model is the stand-in, which is told what it is asked for; no endpoint is sent that."""
-        return bool(getattr(self.endpoints[0].handle.chat, "takes_tasks", False))
+        return bool(getattr(self.endpoints[0].handle.served, "takes_tasks", False))
 
     def recall[T](self, request: ModelRequest[T], key: CallKey) -> Answer[T] | None:
         """Return the answer if it was already paid for, in this run or elsewhere."""
@@ -366,12 +366,12 @@ class ChatClient(ModelClient[ModelHandle]):
         request, number = pending.request, endpoint.number
         pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(
             request.schema,
-            native=not by_queue and not request.is_again and getattr(endpoint.handle.chat, "takes_tools", False),
+            native=not by_queue and not request.is_again and getattr(endpoint.handle.served, "takes_tools", False),
         )
         pending.left_out = endpoint.output_modes.left_out
         messages, kwargs = endpoint.output_modes.arguments(pending.mode, request.prompt, request.schema)
         pending.parts = _parts_of(messages, kwargs)
-        chat = endpoint.handle.chat
+        chat = endpoint.handle.served
         pending.arguments = endpoint.parameters.arguments(
             seed=request.seed,
             max_tokens=self._most_tokens(request),
@@ -474,7 +474,7 @@ class Gateway:
                 raise ValueError(f"The gateway of the role {role} counts its calls in another meter than the default.")
         self._sampling = self.limits.sampling
         self._answer_tokens = answer_tokens
-        self._client = ChatClient(
+        self.client = ChatClient(
             model,
             ledger=ledger,
             stores=stores,
@@ -491,16 +491,6 @@ class Gateway:
         return self.model.name
 
     @property
-    def output_mode(self) -> OutputMode:
-        """How the model's first endpoint is asked for structured output, as learnt so far."""
-        return self._client.endpoints[0].output_modes.mode
-
-    @property
-    def parameters_left_out(self) -> frozenset[str]:
-        """Parameters that the model's first endpoint does not take, as learnt so far."""
-        return self._client.endpoints[0].parameters.without
-
-    @property
     def calls(self) -> int:
         """Requests sent in this session."""
         return self.meter.begun
@@ -513,22 +503,17 @@ class Gateway:
     @property
     def in_flight(self) -> int:
         """Calls in flight now, of all roles."""
-        return sum(one._client.limiter.in_flight for one in self._all_gateways)
+        return sum(one.client.limiter.in_flight for one in self._all_gateways)
 
     @property
     def waiting(self) -> int:
         """Calls that wait for a slot now, of all roles."""
-        return sum(one._client.limiter.waiting for one in self._all_gateways)
+        return sum(one.client.limiter.waiting for one in self._all_gateways)
 
     @property
     def limit(self) -> int:
         """Calls that may be in flight at once, of all roles, as learnt so far."""
-        return sum(one._client.limiter.limit for one in self._all_gateways)
-
-    @property
-    def peak_in_flight(self) -> int:
-        """The most calls to the default model that were ever in flight at once."""
-        return self._client.limiter.peak
+        return sum(one.client.limiter.limit for one in self._all_gateways)
 
     async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
         """Return a typed answer, or the outcome and reason why there is none.
@@ -546,14 +531,14 @@ class Gateway:
         attempts = reasks = refusals = cuts = 0
         while True:
             key = request.key
-            known: Answer[T] | None = self._client.recall(request, key)
+            known: Answer[T] | None = self.client.recall(request, key)
             sent = 1
             if known is None:
-                async with self._client.claim(request, key) as is_shared:
-                    known = self._client.recall(request, key) if is_shared else None
+                async with self.client.claim(request, key) as is_shared:
+                    known = self.client.recall(request, key) if is_shared else None
                     if known is None:
                         pending = PendingRequest(request, key)
-                        known = await self._client.answer(pending)
+                        known = await self.client.answer(pending)
                         sent = pending.sent
             attempts += sent
             is_refusal = known.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals

@@ -149,7 +149,7 @@ class ModelRequest[T]:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint[H: ServedModel]:
+class Endpoint[H: ServedModel[Any]]:
     """One place where the model is served, and what is known so far of the requests that it takes."""
 
     number: int
@@ -161,8 +161,7 @@ class Endpoint[H: ServedModel]:
     def open(cls, number: int, handle: H) -> Self:
         """Open the endpoint of a model. If the model takes no parameters, that is known from the start."""
         if getattr(handle, "takes_parameters", True):
-            chat = getattr(handle, "chat", None)
-            return cls(number, handle, OutputModes(takes_all=getattr(chat, "takes_tasks", False)))
+            return cls(number, handle, OutputModes(takes_all=getattr(handle.served, "takes_tasks", False)))
         parameters = ParameterSupport()
         parameters.learn(PARAMETERS)
         return cls(number, handle, OutputModes(OutputMode.PROMPT), parameters)

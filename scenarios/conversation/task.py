@@ -21,9 +21,9 @@ from populace.agents.observation import Observation, Seen, disclose_to
 from populace.agents.procedural.lexicon import read_toml, say, split
 from populace.agents.procedural.situation import PresentPerson, Situation, Subjects
 from populace.agents.procedural.speech import write_line
-from populace.agents.responses import Said, ask_line, ask_response, check_lines
+from populace.agents.responses import ask_line, ask_response, check_lines
 from populace.agents.text_faults import find_said_again
-from populace.core.model import Outcome
+from populace.core.model import Answer, Outcome
 from populace.core.prompt import Prompt, fence, read_prompt
 from populace.core.text import word_list
 from populace.personas.persona import RelationKind
@@ -251,16 +251,16 @@ async def converse_with_assistant(state: MindState, runtime: "Runtime[MindContex
         if turn:
             prompt = USER.render(persona=persona, conversation=_fence_messages(messages, "user", "assistant"))
             said = await ask_line(state, runtime, prompt, next_line)
-            if said.is_done or said.outcome is not Outcome.OK:
+            if not said.value or said.outcome is not Outcome.OK:
                 ended = _describe_end(said)
                 break
-            messages.append(Message(role="user", content=said.text))
+            messages.append(Message(role="user", content=said.value))
         prompt = ASSISTANT.render(conversation=_fence_messages(messages, "user", "assistant"))
         said = await ask_response(state, runtime, prompt, write_reply)
-        if said.outcome is not Outcome.OK:
+        if not said.value or said.outcome is not Outcome.OK:
             ended = _describe_end(said)
             break
-        messages.append(Message(role="assistant", content=said.text))
+        messages.append(Message(role="assistant", content=said.value))
     personas = {"user": state["observation"].persona}
     draft = _with_lines_checked(state, runtime.context, messages, personas, asked_by=USER)
     return _keep_conversation(draft, messages, ended, (state["observation"].agent,), "")
@@ -288,17 +288,17 @@ async def converse_with_person(state: MindState, runtime: "Runtime[MindContext]"
             conversation=_fence_messages(messages, *names),
         )
         said = await ask_line(state, runtime, prompt, answer_line)
-        if said.is_done or said.outcome is not Outcome.OK:
+        if not said.value or said.outcome is not Outcome.OK:
             ended = _describe_end(said)
             break
-        messages.append(Message(role="user" if is_first else "assistant", content=said.text, name=names[turn % 2]))
+        messages.append(Message(role="user" if is_first else "assistant", content=said.value, name=names[turn % 2]))
     speakers = {"user": mine, "assistant": theirs}
     draft = _with_lines_checked(state, runtime.context, messages, speakers, asked_by=SPEAKER)
     return _keep_conversation(draft, messages, ended, (observation.agent, other.agent), other.relation)
 
 
-def _describe_end(said: Said) -> str:
-    return "done" if said.is_done else said.outcome.value
+def _describe_end(said: Answer[str]) -> str:
+    return "done" if said.outcome is Outcome.OK else said.outcome.value
 
 
 def _with_lines_checked(

@@ -292,7 +292,7 @@ class InstructionTask(Task):
         told = fence("persona", persona if self.settings.persona_in == "system" else "")
         prompt = RESPOND.render(persona=told, request=fence("request", action.text))
         response = await ask_response(state, runtime, prompt, respond)
-        draft = draft.updated(response=response.text, response_outcome=response.outcome.value)
+        draft = draft.updated(response=response.value or "", response_outcome=response.outcome.value)
         is_usable = response.outcome is Outcome.OK
         result = passed() if is_usable else failed(f"There is no response to learn from ({response.outcome}).")
         return {"draft": draft.checked("response", result)}

@@ -231,7 +231,7 @@ def _as_percent(share: float | None) -> float | None:
 def _embed_texts(texts: Sequence[str]) -> tuple[Mapping[str, NDArray[np.float32]], str]:
     """Return unit vectors by text, and what they are of: wordllama's if it is installed, else sets of content words."""
     try:
-        reply = asyncio.run(open_embedder("wordllama").source.vectors(texts))
+        reply = asyncio.run(open_embedder("wordllama").served.vectors(texts))
     except SetupError:
         common = frozenset().union(*(one.common for one in known_languages().values()))
         words = [set(word_list(text)) - common for text in texts]

@@ -455,7 +455,7 @@ async def _ask_further(talk: ToolDialogue, state: MindState, runtime: "Runtime[M
     )
     earlier = [one["content"] for one in talk.messages if one["role"] == "user"]
     said = await ask_line(state, runtime, prompt, partial(further_request, talk.needs[place], seed + place, earlier))
-    return "" if said.is_done or said.outcome is not Outcome.OK else said.text
+    return said.value or "" if said.outcome is Outcome.OK else ""
 
 
 async def _next_step(talk: ToolDialogue, left: int, state: MindState, runtime: "Runtime[MindContext]") -> Answer[Step]:

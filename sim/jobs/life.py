@@ -354,7 +354,7 @@ def _done_again(recording: Recording, copy: Path, progress: Progress | None) -> 
     """Run the job in the copy, and return how many answers came from the recording."""
     row = recording.job_row
     kind, model = stored_kind(row), recorded_model(row)
-    roles = {role: ModelHandle(one.model, model.chat) for role, one in kind.spec.roles.items()}
+    roles = {role: ModelHandle(one.model, model.served) for role, one in kind.spec.roles.items()}
     gateway = RecordedGateway(model, recording, answer_tokens=kind.answer_tokens, roles=roles)
     embedder = RecordedEmbedder(recording, row.embedding_model) if row.embedding_model else None
     log = RunLog.open(copy, row.job)

@@ -28,7 +28,7 @@ import duckdb
 import orjson
 
 from ...agents.checks import CheckOutcome
-from ...agents.responses import Response, said
+from ...agents.responses import Response, read_text
 from ...core.errors import SetupError
 from ...core.inputs import nearest
 from ...core.model import Answer, Outcome
@@ -120,8 +120,8 @@ class Reply:
     @classmethod
     def of(cls, answer: Answer[Response]) -> Self:
         """Read a response, which may decline in words."""
-        found = said(answer)
-        return cls(answer, found.outcome, found.reason, found.text)
+        found = read_text(answer)
+        return cls(answer, found.outcome, found.reason, found.value or "")
 
 
 class OutputPhase[O: Output, R](Phase[O, R]):

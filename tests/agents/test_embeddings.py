@@ -274,7 +274,7 @@ async def test_an_endpoint_gives_the_vectors_that_langchain_openai_gives(
     options: dict[str, Any] = {"model": "m", "openai_api_base": openai_server.base_url, "openai_api_key": "key-of-ours"}
     lean = open_embedder("openai:m@16", base_url=openai_server.base_url)
     stock = OpenAIEmbeddings(**options, dimensions=16, check_embedding_ctx_length=False, max_retries=0)
-    ours, theirs = (await lean.source.vectors(TEXTS)).vectors, await stock.aembed_documents(TEXTS)
+    ours, theirs = (await lean.served.vectors(TEXTS)).vectors, await stock.aembed_documents(TEXTS)
     await lean.aclose()
     await stock.async_client._client.close()
     assert np.array_equal(np.array(ours, np.float32), np.array(theirs, np.float32))
@@ -344,7 +344,7 @@ async def test_another_model_under_the_name_is_found_out(opened: Open, vectors: 
 
 
 def test_a_model_that_writes_nothing_has_the_price_of_its_input() -> None:
-    source = open_embedder(Own([1.0])).source
+    source = open_embedder(Own([1.0])).served
     handle = EmbeddingHandle("openai:text-embedding-3-small", source, "https://api.openai.com/v1")
     prices = known_prices(handle, writes=False)
     assert prices is not None
@@ -361,7 +361,7 @@ async def test_a_gguf_file_gives_vectors_of_texts_of_any_length(opened: Open, tm
 
 async def test_wordllama_gives_vectors_in_this_process_and_none_for_a_text_without_words() -> None:
     handle = open_embedder("wordllama")
-    reply = await handle.source.vectors(["A baker of bread.", "", "half a pair \ud800", "Someone bakes bread."])
+    reply = await handle.served.vectors(["A baker of bread.", "", "half a pair \ud800", "Someone bakes bread."])
     baker, empty, odd, bakes = (cast("Any", vector) for vector in reply.vectors)
     assert (len(baker), empty, handle.endpoint) == (256, None, None)
     assert odd is not None

@@ -87,9 +87,9 @@ def endless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def server_of(gateway: Gateway) -> LocalServer:
-    assert isinstance(gateway.model.chat, LeanChatOpenAI)
-    assert gateway.model.chat.server
-    return gateway.model.chat.server
+    assert isinstance(gateway.model.served, LeanChatOpenAI)
+    assert gateway.model.served.server
+    return gateway.model.served.server
 
 
 def is_alive(pid: int | None) -> bool:
@@ -191,9 +191,9 @@ def test_a_base_url_has_no_place_beside_a_file(tiny: Path) -> None:
 def test_opening_a_model_starts_nothing_and_the_switch_allows_it(tiny: Path) -> None:
     handle = open_model(f"gguf:{tiny}")
     assert (handle.name, handle.endpoint, handle.is_language_model) == (f"gguf:{tiny}", None, True)
-    assert isinstance(handle.chat, LeanChatOpenAI)
-    assert handle.chat.server
-    assert handle.chat.server.pid is None
+    assert isinstance(handle.served, LeanChatOpenAI)
+    assert handle.served.server
+    assert handle.served.server.pid is None
 
 
 # The server
@@ -210,7 +210,7 @@ async def test_each_answer_is_what_was_asked_for_or_a_counted_failure(
     assert all(answer.reason for answer in answers if answer.outcome is not Outcome.OK)
     assert len(memory_ledger.calls) == gateway.calls
     assert {call.endpoint for call in memory_ledger.calls} == {None}
-    assert gateway.peak_in_flight <= SLOTS
+    assert gateway.client.limiter.peak <= SLOTS
 
 
 @local

@@ -43,7 +43,7 @@ def test_a_graph_is_asked_with_messages_and_its_tokens_are_summed(options: dict[
     handle = open_model(build(name="ferry", **options))
     assert (handle.name, handle.takes_parameters) == ("graph:ferry", False)
     for _ in range(2):
-        message = asyncio.run(handle.chat._agenerate([HumanMessage("Ask.")])).generations[0].message
+        message = asyncio.run(handle.served._agenerate([HumanMessage("Ask.")])).generations[0].message
         assert isinstance(message, AIMessage)
         assert message.usage_metadata == tokens(12) | {"output_tokens": 2, "total_tokens": 14}
 

@@ -282,7 +282,7 @@ async def test_a_value_out_of_range_is_unknown_and_named(
 
 
 async def test_more_cached_tokens_than_there_are_in_the_prompt_are_unknown(raw: RawServer) -> None:
-    chat = open_model("openai:m", base_url=raw.base_url).chat
+    chat = open_model("openai:m", base_url=raw.base_url).served
     assert isinstance(chat, LeanChatOpenAI)
     output = chat.read(put("usage.prompt_tokens_details.cached_tokens", 6)).llm_output or {}
     assert output["token_counts"].cached is None

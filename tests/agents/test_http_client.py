@@ -34,7 +34,7 @@ def reply(message: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 @pytest.fixture
 async def chat(openai_server: OpenAIServer) -> AsyncIterator[LeanChatOpenAI]:
-    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=openai_server.base_url, timeout=120.0).chat)
+    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=openai_server.base_url, timeout=120.0).served)
     yield chat
     await chat.aclose()
 
@@ -99,7 +99,7 @@ async def test_the_key_is_sent_as_a_bearer(openai_server: OpenAIServer, monkeypa
     openai_server.key = "sk-right-one"
     monkeypatch.setenv("OPENAI_API_KEY", "sk-right-one")
     handle = open_model("openai:m", base_url=openai_server.base_url)
-    await handle.chat._agenerate(list(MESSAGES))
+    await handle.served._agenerate(list(MESSAGES))
     await handle.aclose()
     assert openai_server.calls == 1
 

@@ -116,7 +116,7 @@ async def test_a_refusal_that_repeats_a_key_across_its_cut_is_kept_without_it(
     openai_server.script({"error": {"message": "x" * 290 + " " + SECRET}}, status=400)
     handle = open_model("openai:m", base_url=openai_server.base_url)
     with pytest.raises(Exception, match="400") as caught:
-        await handle.chat._agenerate([HumanMessage("Hm?")])
+        await handle.served._agenerate([HumanMessage("Hm?")])
     await handle.aclose()
     assert not traces(repr(caught.value), SECRET)
 

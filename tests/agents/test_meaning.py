@@ -29,7 +29,7 @@ type Similarity = Callable[[str, str], float]
 def by_meaning() -> Similarity:
     texts = list({text: None for row in ROWS for text in row.values()})
     found: dict[str, Vector | None] = dict(
-        zip(texts, asyncio.run(open_embedder("wordllama").source.vectors(texts)).vectors, strict=True)
+        zip(texts, asyncio.run(open_embedder("wordllama").served.vectors(texts)).vectors, strict=True)
     )
     vectors = {text: unit(vector) for text, vector in found.items() if vector is not None}
     return lambda one, other: measure_cosine(vectors[one], vectors[other])

@@ -98,19 +98,19 @@ def test_without_the_switch_any_address_can_be_opened(monkeypatch: pytest.Monkey
 def test_a_chat_model_of_the_callers_own_is_taken_as_it_is() -> None:
     chat = FakeListChatModel(responses=["x"])
     handle = open_model(chat)
-    assert (handle.chat, handle.name, handle.endpoint) == (chat, "FakeListChatModel", None)
+    assert (handle.served, handle.name, handle.endpoint) == (chat, "FakeListChatModel", None)
     assert handle.is_language_model
 
 
 def test_a_stand_in_of_the_callers_own_is_still_no_language_model() -> None:
-    assert not open_model(open_model("procedural").chat).is_language_model
+    assert not open_model(open_model("procedural").served).is_language_model
 
 
 async def test_a_runnable_with_fallbacks_is_asked_as_a_model() -> None:
     failing = FakeListChatModel(responses=[])
     handle = open_model(failing.with_fallbacks([FakeListChatModel(responses=["Moo."])]))
     assert handle.name == "RunnableWithFallbacks:FakeListChatModel|FakeListChatModel"
-    result = await handle.chat._agenerate([HumanMessage("Speak.")])
+    result = await handle.served._agenerate([HumanMessage("Speak.")])
     assert result.generations[0].message.content == "Moo."
 
 

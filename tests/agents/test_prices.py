@@ -19,7 +19,7 @@ OWN = ("http://127.0.0.1:8000/v1", "https://models.example/v1", "http://api.open
 
 def handle(name: str, *endpoints: str | None) -> ModelHandle:
     first, *more = [ModelHandle(name, ProceduralModel(), endpoint) for endpoint in endpoints]
-    return ModelHandle(name, first.chat, first.endpoint, more=tuple(more))
+    return ModelHandle(name, first.served, first.endpoint, more=tuple(more))
 
 
 def test_a_providers_own_endpoint_has_the_prices_of_the_library() -> None:

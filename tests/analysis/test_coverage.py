@@ -93,7 +93,7 @@ def run(make_run: Any) -> Any:
 
 
 def vectors(texts: Sequence[str]) -> Any:
-    return np.stack(asyncio.run(open_embedder("wordllama").source.vectors(texts)).vectors)  # type: ignore[arg-type]
+    return np.stack(asyncio.run(open_embedder("wordllama").served.vectors(texts)).vectors)  # type: ignore[arg-type]
 
 
 def cover(file: Any, topics: Sequence[Topic], *, n: int = 2_000, **options: Any) -> Result:

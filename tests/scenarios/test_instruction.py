@@ -9,7 +9,7 @@ import pytest
 from openai_server import OpenAIServer
 
 from populace.agents.procedural.lexicon import read_lexicon
-from populace.agents.responses import Response, said
+from populace.agents.responses import Response, read_text
 from populace.core.errors import SetupError
 from populace.core.model import Answer, Outcome
 from populace.personas.dedup import find_duplicates
@@ -72,7 +72,7 @@ def test_a_refused_response_rejects_the_row_and_keeps_the_request(
     ],
 )
 def test_what_a_response_came_to_has_a_code(answer: Answer[Response], outcome: str) -> None:
-    assert said(answer).outcome == outcome
+    assert read_text(answer).outcome == outcome
 
 
 def test_the_stand_in_responds_to_what_was_asked() -> None:

@@ -178,7 +178,7 @@ async def test_the_model_of_a_replay_is_named_as_the_run_s_own_and_cannot_be_ask
         handle = recorded_model(recording.job_row)
     assert (handle.name, handle.is_language_model) == ("procedural", False)
     with pytest.raises(RunError, match="A replay asks no model"):
-        await handle.chat.ainvoke("Who are you?")
+        await handle.served.ainvoke("Who are you?")
 
 
 def test_a_run_with_a_cap_on_its_cost_is_replayed(live: Live) -> None:

@@ -32,7 +32,7 @@ async def opened(server: BatchServer, journal: MemoryJournal) -> AsyncIterator[O
     def open_customer(**options: Any) -> Customer:
         handle = open_model("openai:m", base_url=options.pop("base_url", server.base_url), timeout=PATIENCE)
         given = {"journal": journal, "quiet": 0.02, "interval": FAST, "backoff": QUICK, **options}
-        customers.append(Customer(open_batch_queue(handle, **given), cast("LeanChatOpenAI", handle.chat)))
+        customers.append(Customer(open_batch_queue(handle, **given), cast("LeanChatOpenAI", handle.served)))
         return customers[-1]
 
     yield open_customer

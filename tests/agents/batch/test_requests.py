@@ -43,7 +43,7 @@ async def test_a_line_holds_what_would_be_posted(opened: OpenQueue, server: Batc
 async def test_an_answer_by_batch_is_the_one_that_a_call_brings(opened: OpenQueue, server: BatchServer) -> None:
     customer = opened()
     await customer.ask_all(7)
-    chat = open_model("openai:m", base_url=server.base_url).chat
+    chat = open_model("openai:m", base_url=server.base_url).served
     result = await chat._agenerate([HumanMessage("I am person <7>.")], seed=7)
     await cast("LeanChatOpenAI", chat).aclose()
     assert customer.answers[7].raw == result.generations[0].message.content
@@ -75,7 +75,7 @@ async def test_nothing_is_sent_for_who_has_left(opened: OpenQueue, server: Batch
 
 
 async def test_a_request_too_large_for_any_batch_fails_alone(opened: OpenQueue, server: BatchServer) -> None:
-    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=server.base_url).chat)
+    chat = cast("LeanChatOpenAI", open_model("openai:m", base_url=server.base_url).served)
     size = len(write_line(custom_id(key_of(1)), payload_of(chat, 1)))
     customer = opened(limits=BatchLimits(size=size))
     await customer.ask_all(1, 100)
