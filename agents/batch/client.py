@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from datetime import datetime
@@ -16,7 +15,6 @@ from ...core.errors import parameter
 from ...core.model import Outcome
 from ..endpoint.errors import (
     MOST_BYTES,
-    TRANSIENT,
     RequestError,
     check_for_error,
     error_of_status,
@@ -351,9 +349,8 @@ class BatchEndpoint:
     client: BatchClient
     journal: BatchJournal
     interval: PollInterval = field(default_factory=PollInterval)
-    #: Between attempts to send or fetch a file, and how many there are.
-    backoff: Backoff = field(default_factory=Backoff)
-    attempts: int = 5
+    #: Between attempts to send or fetch a file.
+    backoff: Backoff = field(default_factory=lambda: Backoff(attempts=5))
     #: Looks at a batch that may fail one after the other.
     looks: int = 60
     #: One file is in memory at a time.
@@ -367,17 +364,8 @@ class BatchEndpoint:
                 return await attempt()
             except RequestError as fault:
                 failed += 1
-                if not await self.may_repeat(fault, failed):
+                if not await self.backoff.may_repeat(fault, failed):
                     raise
-
-    async def may_repeat(self, fault: RequestError, failed: int) -> bool:
-        """Return whether a failed attempt is worth repeating. If it is, wait first."""
-        # No answer depends on how long was waited.
-        delay = self.backoff.delay(failed, random.Random(), asked=fault.retry_after)  # noqa: S311
-        if fault.outcome not in TRANSIENT or failed >= self.attempts or delay is None:
-            return False
-        await asyncio.sleep(delay)
-        return True
 
     async def find(self, batch: OpenBatch) -> BatchState | None:
         """Find the batch in the server's list by its nonce or its file. Return None if it is not there."""

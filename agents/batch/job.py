@@ -1,8 +1,8 @@
-"""Batches: requests that wait to be in one, and one that is under way."""
+"""Batches: what one may hold, and one that is under way."""
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -63,53 +63,6 @@ class BatchItem:
             return False
         self.answer.set_result(answer)
         return True
-
-
-class BatchBuffer:
-    """Requests that wait to be in a batch."""
-
-    def __init__(self, send: Callable[[list[BatchItem]], None], *, quiet: float, most: int) -> None:
-        """Take `send`, which gets all items once none has come for `quiet` seconds or there are `most` of them."""
-        self.items: list[BatchItem] = []
-        self._send = send
-        self._quiet = quiet
-        self._most = most
-        self._timer: asyncio.TimerHandle | None = None
-        self._came = 0.0
-
-    def add(self, item: BatchItem) -> None:
-        """Add an item."""
-        self.items.append(item)
-        loop = asyncio.get_running_loop()
-        self._came = loop.time()
-        if len(self.items) >= self._most:
-            self.flush()
-        elif self._timer is None:
-            self._timer = loop.call_later(self._quiet, self._ring_timer)
-
-    def flush(self) -> None:
-        """Send all items that are in the buffer."""
-        items = self.clear()
-        if items:
-            self._send(items)
-
-    def clear(self) -> list[BatchItem]:
-        """Remove and return all items, unsent."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        items, self.items = self.items, []
-        return items
-
-    def _ring_timer(self) -> None:
-        # One timer that looks when the last one came, and not one more for each of 50,000.
-        loop = asyncio.get_running_loop()
-        self._timer = None
-        left = self._came + self._quiet - loop.time()
-        if left > 0:
-            self._timer = loop.call_later(left, self._ring_timer)
-        else:
-            self.flush()
 
 
 #: Lines that may stand in a file of results besides two for each request.
@@ -249,7 +202,7 @@ class BatchJob:
                 failed += 1
                 # After any other refusal there may be a batch all the same.
                 is_certain &= fault.status is not None and 400 <= fault.status < 500
-                may_repeat = await endpoint.may_repeat(fault, failed)
+                may_repeat = await endpoint.backoff.may_repeat(fault, failed)
                 if not is_certain and (found := await self._find_listed(batch)) is not None:
                     return found
                 if not may_repeat:

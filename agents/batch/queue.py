@@ -20,7 +20,7 @@ from ..endpoint.response import ModelResponse, response_of
 from ..gateway.call import CallKey
 from ..gateway.limits import Backoff
 from .client import BatchClient, BatchEndpoint, BatchJournal, OpenBatch, PollInterval, custom_id, write_line
-from .job import BatchBuffer, BatchItem, BatchJob, BatchLimits
+from .job import BatchItem, BatchJob, BatchLimits
 
 if TYPE_CHECKING:
     from ..endpoint.http_client import HttpConnection
@@ -58,14 +58,17 @@ class BatchQueue:
         """
         self._limits = limits or BatchLimits()
         self._endpoint = BatchEndpoint(
-            client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(), looks=looks
+            client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(attempts=5), looks=looks
         )
         self._read = read
         self._takes = takes
         self._rounds = rounds
         #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
-        self._buffer = BatchBuffer(self._send_items, quiet=quiet, most=self._limits.requests)
+        #: Items that wait to be in a batch together, and what sends them once no more come.
+        self._collected: list[BatchItem] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet = quiet
         #: Items for which the endpoint's queue has no room until another batch has ended.
         self._postponed: list[BatchItem] = []
         self._jobs: dict[BatchJob, asyncio.Task[None]] = {}
@@ -147,8 +150,9 @@ class BatchQueue:
 
     def _take_unsent(self) -> list[BatchItem]:
         """Remove and return all items that are in no batch."""
-        postponed, self._postponed = self._postponed, []
-        return [*self._buffer.clear(), *postponed]
+        items = [*self._take_collected(), *self._postponed]
+        self._postponed = []
+        return items
 
     def _resume_batches(self) -> None:
         """Register, once, the batches of earlier sessions at this endpoint."""
@@ -175,11 +179,18 @@ class BatchQueue:
             if self._over is not None:
                 item.settle(self._over)
             else:
-                self._buffer.add(item)
+                self._collect_item(item)
         elif item.job is not None and not item.job.status and item.job not in self._jobs:
             self._start_job(item.job)
 
-    def _send_items(self, items: list[BatchItem]) -> None:
+    def _take_collected(self) -> list[BatchItem]:
+        if self._timer is not None:
+            self._timer.cancel()
+        items, self._collected, self._timer = self._collected, [], None
+        return items
+
+    def _send_collected(self) -> None:
+        items = self._take_collected()
         # Requests without a waiting caller are not paid for.
         for item in items:
             if not item.waiters:
@@ -251,7 +262,11 @@ class BatchQueue:
 
     def _collect_item(self, item: BatchItem) -> None:
         item.job = None
-        self._buffer.add(item)
+        self._collected.append(item)
+        if self._timer is not None:
+            self._timer.cancel()
+        quiet = 0.0 if len(self._collected) >= self._limits.requests else self._quiet
+        self._timer = asyncio.get_running_loop().call_later(quiet, self._send_collected)
 
     def _drop_item(self, item: BatchItem) -> None:
         if self._items.get(item.custom_id) is item:

@@ -23,7 +23,7 @@ from langchain_core.messages import BaseMessage
 from ...core.errors import PausedError, SetupError, parameter
 from ...core.model import HUMAN, Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
-from ..endpoint.errors import TRANSIENT, RequestError
+from ..endpoint.errors import RequestError
 from ..endpoint.models import ModelHandle, ServedModel
 from ..endpoint.response import EmptyResponseError, ModelResponse, check_answered, send_chat
 from ..endpoint.silence import LONGEST_CALL, SilenceLimit
@@ -153,15 +153,9 @@ class ModelClient[H: ServedModel[Any]](ABC):
         allowed = self._backoff.attempts
         if fault.outcome is Outcome.UNREACHABLE and not self.liveness.was_answered:
             allowed = min(allowed, _FIRST_ATTEMPTS * len(self.endpoints))
-        if fault.outcome not in TRANSIENT or failed >= allowed:
-            return False
         # Seeded by the context, because a run draws no random numbers of its own; no answer depends on the wait.
         rng = random.Random(f"{context.seed}:{failed}")  # noqa: S311
-        delay = self._backoff.delay(failed, rng, asked=fault.retry_after)
-        if delay is None:
-            return False
-        await asyncio.sleep(delay)
-        return True
+        return await self._backoff.may_repeat(fault, failed, rng, most=allowed)
 
     async def _send_attempt[T](self, pending: PendingRequest[T], *, ahead: bool) -> Answer[T]:
         """Send one attempt, and return its answer.

@@ -3,6 +3,7 @@
 Rate limits are hard caps on requests and tokens a minute: reserved before a call, settled by what it used.
 """
 
+import asyncio
 import math
 import random
 from collections import deque
@@ -17,7 +18,7 @@ from ...core.errors import SetupError
 from ...core.model import AnswerSchema, Option, Spec
 from ...core.prompt import RenderedPrompt
 from ...core.text import estimated_tokens
-from ..endpoint.errors import MOST_BYTES
+from ..endpoint.errors import MOST_BYTES, TRANSIENT, RequestError
 
 if TYPE_CHECKING:
     from ..endpoint.response import ModelResponse
@@ -161,6 +162,20 @@ class Backoff:
         if asked and attempt <= 2:
             ceiling = min(ceiling, asked / 20)
         return (asked or 0.0) + rng.uniform(0.0, ceiling)
+
+    async def may_repeat(
+        self, fault: RequestError, failed: int, rng: random.Random | None = None, *, most: int | None = None
+    ) -> bool:
+        """Return whether to send a request again that has failed so often. If so, wait first.
+
+        `most` is how often it is sent, if that is fewer than `attempts`. No answer depends on the wait, which `rng`
+        draws.
+        """
+        delay = self.delay(failed, rng or random.Random(), asked=fault.retry_after)  # noqa: S311
+        if fault.outcome not in TRANSIENT or failed >= (most or self.attempts) or delay is None:
+            return False
+        await asyncio.sleep(delay)
+        return True
 
 
 #: Seconds that a use counts. One more than a minute: between our clock and the endpoint's lies the way there.
