@@ -171,9 +171,7 @@ class EmbeddingClient(ModelClient[EmbeddingHandle]):
         super().__init__(model, stores=(), **policy)
         self._model_vectors = model_vectors
 
-    async def _respond[T](
-        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], *, by_queue: bool
-    ) -> ModelResponse:
+    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle]) -> ModelResponse:
         texts = [text for _, text in pending.request.prompt.messages]
         reply = await typed_errors(endpoint.handle.served.vectors(texts), within=self._timeout)
         cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0

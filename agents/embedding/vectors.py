@@ -5,7 +5,6 @@ import hashlib
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Protocol
 
@@ -19,7 +18,7 @@ from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse
 from ..gateway.call import AnswerStore, Call, CallKey
-from ..gateway.request import Attempt, ModelRequest
+from ..gateway.request import ModelRequest, PendingRequest
 
 type Vector = NDArray[np.float32]
 
@@ -178,5 +177,5 @@ def _recalled_call(model: str, source: str, vectors: Mapping[str, Vector], conte
     request = ModelRequest(model, prompt, AnswerSchema("vectors", {}, str), context, context.seed, max_tokens=1)
     note = orjson.dumps({"vectors": len(vectors), "dims": next(iter(vectors.values())).size}).decode()
     key = CallKey(context.phase, context.number, context.owner, digest, job=context.job)
-    attempt = Attempt(key, 1, 0.0, datetime.now(UTC))
-    return attempt.call(request, Answer(Outcome.OK), ModelResponse(note, None), source=source, cost=0.0)
+    known = PendingRequest(request, key, sent=1)
+    return known.build_call(Answer(Outcome.OK), ModelResponse(note, None), source=source, cost=0.0)

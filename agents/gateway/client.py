@@ -34,7 +34,7 @@ from .capabilities import OutputMode
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
 from .limits import Backoff, Limits, Prices, RateLimiter, TokenEstimate, estimate_tokens
 from .outage import Breaker, Liveness, Outage
-from .request import Attempt, Endpoint, ModelRequest, PendingRequest, judge
+from .request import Endpoint, ModelRequest, PendingRequest, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
 _FIRST_ATTEMPTS = 3
@@ -166,28 +166,32 @@ class ModelClient[H: ServedModel[Any]](ABC):
         estimate = self._estimate_request(pending.request)
         try:
             # Before the slot: no slot stays empty while a call waits for what others leave of the budget.
-            pending.reservation = await self.budget.reserve_call(
+            reservation = await self.budget.reserve_call(
                 self._call_kind(pending.request), estimate.prompt, is_divisible=pending.is_divisible
             )
         except PausedError:
             self.meter.outcomes[Outcome.BUDGET] += 1
             raise
-        slot, waited, call = None, 0.0, None
+        pending.slot, pending.waited, call = None, 0.0, None
         try:
             if self._queue is None or not self._queue.takes(pending.request.context):
                 queued = time.perf_counter()
                 # A first request may lead to a second one, so it starts earlier: the last to end then end together.
-                slot = await self.limiter.acquire_slot(estimate, ahead=ahead, defer=pending.request.is_further)
-                waited = time.perf_counter() - queued
+                pending.slot = await self.limiter.acquire_slot(estimate, ahead=ahead, defer=pending.request.is_further)
+                pending.waited = time.perf_counter() - queued
             call = self.liveness.begin_call()
             self.liveness.check()
             self.breaker.check()
-            answer = await self._make_attempt(pending, slot, waited)
+            answer = await self._make_attempt(pending)
         finally:
-            self._end_attempt(pending, slot)
+            # The meter has its numbers already.
+            self.budget.settle(reservation, pending.call, was_sent=pending.is_sent)
+            pending.call, pending.is_sent = None, False
+            if pending.slot is not None:
+                self.limiter.release(pending.slot)
             if call is not None:
                 self.liveness.end_call(call)
-        if slot is not None:
+        if pending.slot is not None:
             # The next request is sent before anything is made of this answer.
             await asyncio.sleep(0)
         return answer
@@ -205,14 +209,14 @@ class ModelClient[H: ServedModel[Any]](ABC):
             return TokenEstimate()
         return estimate_tokens(request.prompt, request.schema, self._most_tokens(request))
 
-    async def _make_attempt[T](self, pending: PendingRequest[T], slot: Slot | None, waited: float) -> Answer[T]:
+    async def _make_attempt[T](self, pending: PendingRequest[T]) -> Answer[T]:
+        slot = pending.slot
         endpoint = pending.endpoint = self.endpoints[slot.endpoint.number if slot else 0]
-        pending.slot = slot
-        attempt = Attempt(pending.key, pending.sent, waited, datetime.now(UTC))
+        pending.started = datetime.now(UTC)
         self.meter.begun += 1
         pending.is_sent = True
         try:
-            response = await self._respond(pending, endpoint, by_queue=slot is None)
+            response = await self._respond(pending, endpoint)
             if pending.empty < _EMPTY_REPLIES:
                 check_answered(response)
         except RequestError as fault:
@@ -222,54 +226,31 @@ class ModelClient[H: ServedModel[Any]](ABC):
             fault.endpoint = endpoint.handle.endpoint
             self.liveness.was_answered |= fault.spoiled
             lost: Answer[T] = Answer(fault.outcome, reason=_reason_of(fault))
-            self._record_attempt(pending, attempt, lost, fault.partial, by_queue=slot is None, has_answer=False)
+            self._record_attempt(pending, lost, fault.partial, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
         self.liveness.was_answered = True
         answer = self._judge(pending, endpoint, response)
-        self._record_attempt(pending, attempt, answer, response, by_queue=slot is None)
+        self._record_attempt(pending, answer, response)
         self.breaker.note(answer.outcome, answer.reason)
         return answer
 
-    def _end_attempt[T](self, pending: PendingRequest[T], slot: Slot | None) -> None:
-        """Count an attempt as ended. The meter has its numbers already."""
-        if pending.reservation is not None:
-            self.budget.settle(pending.reservation, pending.call, was_sent=pending.is_sent)
-            pending.reservation, pending.call, pending.is_sent = None, None, False
-        if slot is not None:
-            self.limiter.release(slot)
-
     def _record_attempt[T](
-        self,
-        pending: PendingRequest[T],
-        attempt: Attempt,
-        answer: Answer[T],
-        response: ModelResponse | None,
-        *,
-        by_queue: bool,
-        has_answer: bool = True,
+        self, pending: PendingRequest[T], answer: Answer[T], response: ModelResponse | None, *, has_answer: bool = True
     ) -> None:
-        call = attempt.call(
-            pending.request,
-            answer,
-            response,
-            endpoint=pending.endpoint.handle.endpoint if pending.endpoint else None,
-            source="batch" if by_queue else "endpoint",
-            cost=self._prices.cost(response) if self._prices and response else None,
-            has_answer=has_answer,
-            parts=pending.parts,
-        )
+        source = "batch" if pending.slot is None else "endpoint"
+        cost = self._prices.cost(response) if self._prices and response else None
+        call = pending.call = pending.build_call(answer, response, source=source, cost=cost, has_answer=has_answer)
         self._ledger.keep(pending.parts)
         self._keep(pending, call, answer)
         self.meter.add(call)
-        pending.call = call
         if call.raw is not None:
             for store in self._stores:
                 store.keep(call, self._scope)
 
     @abstractmethod
-    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[H], *, by_queue: bool) -> ModelResponse:
+    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[H]) -> ModelResponse:
         """Return the response of one endpoint. Raises `RequestError` if none came."""
 
     @abstractmethod
@@ -332,9 +313,9 @@ class ChatClient(ModelClient[ModelHandle]):
         if source != "ledger":
             modes = self.endpoints[0].output_modes
             parts = _parts_of(*modes.arguments(modes.mode_for(request.schema), request.prompt, request.schema))
-            attempt = Attempt(key, 1, 0.0, datetime.now(UTC))
             self._ledger.keep(parts)
-            self._ledger.record(attempt.call(request, answer, reply, source=source, cost=0.0, parts=parts))
+            known = PendingRequest(request, key, sent=1, parts=parts)
+            self._ledger.record(known.build_call(answer, reply, source=source, cost=0.0))
         return answer
 
     @asynccontextmanager
@@ -354,10 +335,8 @@ class ChatClient(ModelClient[ModelHandle]):
     def _answer_cache(self) -> AnswerCache | None:
         return next((store for store in self._stores if isinstance(store, AnswerCache)), None)
 
-    async def _respond[T](
-        self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle], *, by_queue: bool
-    ) -> ModelResponse:
-        request, number = pending.request, endpoint.number
+    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[ModelHandle]) -> ModelResponse:
+        request, number, by_queue = pending.request, endpoint.number, pending.slot is None
         pending.mode = pending.fallbacks.get(number) or endpoint.output_modes.mode_for(
             request.schema,
             native=not by_queue and not request.is_again and getattr(endpoint.handle.served, "takes_tools", False),

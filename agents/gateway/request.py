@@ -17,7 +17,6 @@ from ...personas.rules.quality import find_loop
 from ..endpoint.errors import RequestError
 from ..endpoint.models import ServedModel
 from ..endpoint.response import LOOP, ModelResponse
-from .budget import Reservation
 from .call import Call, CallKey, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
 from .concurrency import Slot
@@ -175,17 +174,19 @@ class PendingRequest[T]:
     key: CallKey
     #: Attempts so far.
     sent: int = 0
-    #: Of the last attempt: the endpoint, the slot, the output mode, the bounds left out and the optional parameters.
+    #: Of the last attempt: the endpoint, the slot (None in a batch), the seconds waited for it, when it began, the
+    #: output mode, the bounds left out and the optional parameters.
     endpoint: Endpoint[Any] | None = None
     slot: Slot | None = None
+    waited: float = 0.0
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
     mode: OutputMode = OutputMode.STRICT
     left_out: frozenset[str] = frozenset()
     arguments: Mapping[str, Any] = field(default_factory=dict)
     #: By endpoint: the output mode that this request fell back to, and the parameters that were refused.
     fallbacks: dict[int, OutputMode] = field(default_factory=dict)
     without: dict[int, frozenset[str]] = field(default_factory=dict)
-    #: Of the attempt that is under way: what the budget keeps free for it, whether it was sent, its row and its parts.
-    reservation: Reservation | None = None
+    #: Of the attempt that is under way: whether it was sent, its row and its parts.
     is_sent: bool = False
     call: Call | None = None
     parts: Sequence[RequestPart] = ()
@@ -217,29 +218,16 @@ class PendingRequest[T]:
         self.without[number] = self.without.get(number, frozenset()) | {blamed}
         return True
 
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """When one attempt at a request began."""
-
-    key: CallKey
-    number: int
-    waited: float
-    started: datetime
-
-    def call[T](
+    def build_call(
         self,
-        request: ModelRequest[T],
         answer: Answer[T],
         reply: ModelResponse | None,
         *,
-        endpoint: str | None = None,
         source: str = "endpoint",
         cost: float | None = None,
         has_answer: bool = True,
-        parts: Sequence[RequestPart] = (),
     ) -> Call:
-        """Build the row of this attempt.
+        """Build the row of the last attempt.
 
         `reply` is None if none came. Without `has_answer`, only its tokens count.
         """
@@ -248,18 +236,18 @@ class Attempt:
             number=self.key.number,
             job=self.key.job,
             owner=self.key.owner,
-            purpose=request.prompt.name,
-            prompt_version=request.prompt.version,
+            purpose=self.request.prompt.name,
+            prompt_version=self.request.prompt.version,
             request_hash=self.key.request_hash,
-            attempt=self.number,
+            attempt=self.sent,
             outcome=answer.outcome,
             reason=answer.reason,
             raw=reply.raw if reply and has_answer else None,
             reasoning=reply.reasoning if reply else None,
             repair=answer.repair if reply and has_answer else None,
             finish_reason=reply.finish_reason if reply else None,
-            model=request.model,
-            endpoint=endpoint,
+            model=self.request.model,
+            endpoint=self.endpoint.handle.endpoint if self.endpoint else None,
             input_tokens=reply.input_tokens if reply else None,
             output_tokens=reply.output_tokens if reply else None,
             reasoning_tokens=reply.reasoning_tokens if reply else None,
@@ -270,9 +258,9 @@ class Attempt:
             replicate=self.key.replicate,
             source=source,
             cost=cost,
-            sampling=orjson.dumps(request.sampling).decode() if request.sampling else None,
-            role=request.context.role,
+            sampling=orjson.dumps(self.request.sampling).decode() if self.request.sampling else None,
+            role=self.request.context.role,
             mistake=answer.mistake,
             invalid_fields=(", ".join(reply.invalid_fields) or None) if reply else None,
-            parts=[one.part for one in parts] or None,
+            parts=[one.part for one in self.parts] or None,
         )
