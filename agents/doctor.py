@@ -171,7 +171,7 @@ class _Doctor:
     async def check_schema(self) -> bool:
         """Return whether the model answers under a schema, in the best form that its endpoint takes."""
         answer = await self._ask_model(_QUESTION, AnswerSchema.of(Animal))
-        known = self._gateway.client.endpoints[0]
+        known = self._gateway.endpoints[0]
         form, without = _FORMS[known.output_modes.mode], known.parameters.without
         if answer.value is None:
             self.report("schema", Health.NO, f"{answer.outcome}: {answer.reason}")
@@ -210,7 +210,7 @@ class _Doctor:
 
     async def check_seed(self) -> None:
         """Compare two answers to one seed with one to another."""
-        if "seed" in self._gateway.client.endpoints[0].parameters.without:
+        if "seed" in self._gateway.endpoints[0].parameters.without:
             return
         same, again, other = [(await self._ask_model(_TALE, seed=_SEED + n)).raw for n in (0, 0, 1)]
         if not (same and again and other):

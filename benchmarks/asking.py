@@ -109,7 +109,7 @@ class Asking:
             "calls": self._given.calls,
             "outcomes": self.outcomes,
             "attempts": {str(outcome): number for outcome, number in gateway.meter.outcomes.items()},
-            "peak_in_flight": gateway.client.limiter.peak,
+            "peak_in_flight": gateway.limiter.peak,
             "limit": gateway.limit,
             "memory": self.memory,
             "packages": sampler.packages if sampler else {},

@@ -67,7 +67,7 @@ def measure(society: Society, *, steps: int, profiled: bool) -> dict[str, Any]:
             if steps:
                 society.run_for(steps)
             cpu, threads = clocks.process, clocks.by_thread()
-        peak_in_flight = society.engine.gateway.client.limiter.peak
+        peak_in_flight = society.engine.gateway.limiter.peak
     return {
         "cpu": cpu,
         "cpu_closed": clocks.process,

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import numpy as np
 import orjson
@@ -21,10 +21,8 @@ from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
 from ...core.prompt import RenderedPrompt
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
-from ..gateway.budget import Meter
-from ..gateway.call import AnswerStore, Call, Ledger
-from ..gateway.client import ModelClient
-from ..gateway.limits import Backoff, Limits, Prices
+from ..gateway.call import AnswerStore, Call
+from ..gateway.client import CallPolicy, ModelClient
 from ..gateway.request import Endpoint, ModelRequest, PendingRequest
 from .models import EmbeddingHandle
 from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash
@@ -162,38 +160,6 @@ class PendingEmbedding(PendingRequest[ReceivedVectors]):
         self.key, self.sent = self.request.key, 0
 
 
-class EmbeddingClient(ModelClient[EmbeddingHandle]):
-    """Sends requests to the endpoint of one embedding model; vectors are kept before anything is made of them."""
-
-    address_named: ClassVar[str] = "embeddings_url"
-
-    def __init__(self, model: EmbeddingHandle, *, model_vectors: ModelVectors, **policy: Any) -> None:
-        super().__init__(model, stores=(), **policy)
-        self._model_vectors = model_vectors
-
-    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle]) -> ModelResponse:
-        texts = [text for _, text in pending.request.prompt.messages]
-        reply = await typed_errors(endpoint.handle.served.vectors(texts), within=self._timeout)
-        cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
-        return replace(reply, raw=_note_vectors(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
-
-    def _judge[T](
-        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
-    ) -> Answer[T]:
-        try:
-            arrived = pending.request.schema.validate(response.vectors if isinstance(response, VectorReply) else ())
-            self._model_vectors.fit(arrived.values() if isinstance(arrived, dict) else ())
-        except ValueError as error:
-            return Answer(Outcome.SCHEMA_MISMATCH, reason=str(error))
-        return Answer(Outcome.OK, arrived)
-
-    def _keep[T](self, pending: PendingRequest[T], call: Call, answer: Answer[T]) -> None:
-        if isinstance(answer.value, dict):
-            self._model_vectors.keep(call, answer.value)
-        else:
-            super()._keep(pending, call, answer)
-
-
 def _make_request(model: str, snippets: Sequence[Snippet], context: RequestContext) -> ModelRequest[ReceivedVectors]:
     hashes = [snippet.hash for snippet in snippets]
 
@@ -240,48 +206,29 @@ class Embedded:
         return np.array([self.vectors[text] for text in texts], dtype=np.float32)
 
 
-class Embedder:
-    """Vectors of one embedding model, under the policy that all calls are under.
+class Embedder(ModelClient[EmbeddingHandle]):
+    """Vectors of one embedding model, kept before anything is made of them, under the policy of all calls.
 
     Its endpoint has a limiter and `rpm` and `tpm` of its own; the budget is the meter's, and so the run's.
     """
+
+    address_named: ClassVar[str] = "embeddings_url"
 
     def __init__(
         self,
         model: EmbeddingHandle,
         *,
-        ledger: Ledger,
         store: VectorStore,
         shared: Sequence[AnswerStore] = (),
-        limits: Limits | None = None,
-        prices: Prices | None = None,
-        meter: Meter | None = None,
         batching: Batching | None = None,
-        backoff: Backoff | None = None,
+        **policy: Unpack[CallPolicy],
     ) -> None:
-        """`store` is the run's, `shared` are answers of other runs.
-
-        Raises `SetupError` for a cap on money without `prices`.
-        """
-        self.model = model
+        """`store` is the run's, and `shared` are answers of other runs."""
+        super().__init__(model, **policy)
         self._model_vectors = ModelVectors(model.name, model.endpoint or "", store=store, shared=shared)
-        self._client = EmbeddingClient(
-            model,
-            model_vectors=self._model_vectors,
-            ledger=ledger,
-            limits=limits or Limits.given(),
-            prices=prices,
-            meter=meter or Meter(),
-            backoff=backoff or Backoff(),
-        )
         self._batching = batching or Batching()
         #: Texts in a request that the endpoint was seen to take.
         self._most = self._batching.texts
-
-    @property
-    def name(self) -> str:
-        """The model by name."""
-        return self.model.name
 
     @property
     def dims(self) -> int | None:
@@ -296,7 +243,7 @@ class Embedder:
         """
         wanted = {text_hash(text): text for text in texts}
         known, elsewhere = self._model_vectors.known(wanted, context)
-        self._client.meter.recalled.update(elsewhere)
+        self.meter.recalled.update(elsewhere)
         embedded = Embedded({wanted[key]: vector for key, vector in known.items()})
         missing = {key: text for key, text in wanted.items() if key not in known}
         for key in [key for key, text in missing.items() if not text.strip()]:
@@ -304,10 +251,6 @@ class Embedder:
             embedded.lost[missing.pop(key)] = Answer(Outcome.EMPTY, reason=reason, attempts=0)
         await self._send_texts(missing, context, embedded)
         return embedded
-
-    async def aclose(self) -> None:
-        """Close the model's connections. The next call opens new ones."""
-        await self.model.aclose()
 
     async def _send_texts(self, texts: Mapping[str, str], context: RequestContext, embedded: Embedded) -> None:
         waiting = deque(self._batching.batches(texts))
@@ -318,7 +261,7 @@ class Embedder:
 
         # What is under way when something is raised ends first: it is paid for.
         ends = await asyncio.gather(
-            *(send_waiting() for _ in range(min(len(waiting), 2 * self._client.limiter.most))), return_exceptions=True
+            *(send_waiting() for _ in range(min(len(waiting), 2 * self.limiter.most))), return_exceptions=True
         )
         for error in ends:
             if error is not None:
@@ -331,7 +274,7 @@ class Embedder:
         snippets = self._few_enough(waiting)
         for again in range(_REASKS + 1):
             pending = PendingEmbedding.of(self.name, snippets, context, again=again)
-            answer = await self._client.answer(pending)
+            answer = await self.answer(pending)
             waiting.extend(pending.left)
             snippets = pending.snippets
             # What one text made of a request is not to cost the others theirs.
@@ -354,3 +297,25 @@ class Embedder:
         if len(snippets) > self._most:
             waiting.appendleft(snippets[self._most :])
         return snippets[: self._most]
+
+    async def _respond[T](self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle]) -> ModelResponse:
+        texts = [text for _, text in pending.request.prompt.messages]
+        reply = await typed_errors(endpoint.handle.served.vectors(texts), within=self._timeout)
+        cut = sum(snippet.is_cut for snippet in pending.snippets) if isinstance(pending, PendingEmbedding) else 0
+        return replace(reply, raw=_note_vectors(reply, cut), output_tokens=None if reply.input_tokens is None else 0)
+
+    def _judge[T](
+        self, pending: PendingRequest[T], endpoint: Endpoint[EmbeddingHandle], response: ModelResponse
+    ) -> Answer[T]:
+        try:
+            arrived = pending.request.schema.validate(response.vectors if isinstance(response, VectorReply) else ())
+            self._model_vectors.fit(arrived.values() if isinstance(arrived, dict) else ())
+        except ValueError as error:
+            return Answer(Outcome.SCHEMA_MISMATCH, reason=str(error))
+        return Answer(Outcome.OK, arrived)
+
+    def _keep[T](self, pending: PendingRequest[T], call: Call, answer: Answer[T]) -> None:
+        if isinstance(answer.value, dict):
+            self._model_vectors.keep(call, answer.value)
+        else:
+            super()._keep(pending, call, answer)

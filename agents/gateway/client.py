@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Required, TypedDict, Unpack
 
 import orjson
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -66,6 +66,20 @@ class RequestQueue(Protocol):
         ...
 
 
+class CallPolicy(TypedDict, total=False):
+    """What bounds, keeps and pays for the calls of a client."""
+
+    ledger: Required[Ledger]
+    #: Answers that were paid for elsewhere.
+    stores: Sequence[AnswerStore]
+    limits: Limits | None
+    prices: Prices | None
+    #: What earlier sessions spent of the budget.
+    meter: Meter | None
+    backoff: Backoff | None
+    queue: RequestQueue | None
+
+
 class ModelClient[H: ServedModel[Any]](ABC):
     """Answers requests with one model, a chat or an embedding model, at one endpoint or several.
 
@@ -75,24 +89,23 @@ class ModelClient[H: ServedModel[Any]](ABC):
     #: The parameter by which the address of the model is given.
     address_named: ClassVar[str] = "base_url"
 
-    def __init__(
-        self,
-        model: H,
-        *,
-        ledger: Ledger,
-        stores: Sequence[AnswerStore],
-        limits: Limits,
-        prices: Prices | None,
-        meter: Meter,
-        backoff: Backoff,
-        queue: RequestQueue | None = None,
-    ) -> None:
+    def __init__(self, model: H, **policy: Unpack[CallPolicy]) -> None:
+        """Ask by this model. Raises `SetupError` for a cap on money without prices."""
+        #: The model that is asked.
+        self.model = model
+        #: What bounds the calls, and their totals so far.
+        self.limits = limits = policy.get("limits") or Limits()
+        self.meter = meter = policy.get("meter") or Meter()
+        self._backoff = backoff = policy.get("backoff") or Backoff()
+        self._ledger = policy["ledger"]
+        self._stores = policy.get("stores") or ()
+        self._prices = policy.get("prices")
+        self._queue = policy.get("queue")
         self.endpoints = [Endpoint.open(n, handle) for n, handle in enumerate(model.all)]
-        self.meter = meter
         if meter.budget is None:
             meter.budget = Budget(limits, meter.total)
         self.budget = meter.budget
-        self.budget.check_priced(prices)
+        self.budget.check_priced(self._prices)
         self.breaker = Breaker(limits.max_error_rate)
         self.liveness = Liveness(model.name, model.endpoint, named=self.address_named)
         self._rate_limiter = RateLimiter(rpm=limits.rpm, tpm=limits.tpm)
@@ -114,17 +127,21 @@ class ModelClient[H: ServedModel[Any]](ABC):
             outage=outage,
             first=None if model.endpoint is None else FIRST,
         )
-        self._ledger = ledger
-        self._stores = stores
         self._scope = model.endpoint or ""
-        self._prices = prices
-        self._backoff = backoff
         self._timeout = max(limits.timeout, model.patience)
-        self._queue = queue
         #: Tokens that a reasoning model may think before it answers, besides those of the answer.
         self._thinking = 0
         for handle in model.all:
             handle.limit_responses(limits.max_response_bytes)
+
+    @property
+    def name(self) -> str:
+        """The model by name."""
+        return self.model.name
+
+    async def aclose(self) -> None:
+        """Close the connections. The next call opens new ones."""
+        await self.model.aclose()
 
     async def answer[T](self, pending: PendingRequest[T]) -> Answer[T]:
         """Return the answer to a request, or the outcome and reason why none can be used.
@@ -287,15 +304,131 @@ def _text_of(message: BaseMessage) -> str:
     return str(message.content) if not calls else orjson.dumps(calls).decode()
 
 
-class ChatClient(ModelClient[ModelHandle]):
-    """Sends requests to the endpoints of one chat model."""
+#: Outcomes after which another answer is asked for.
+_UNUSABLE = frozenset(
+    {
+        Outcome.CUT_JSON,
+        Outcome.NOT_JSON,
+        Outcome.EMPTY,
+        Outcome.LENGTH,
+        Outcome.SCHEMA_MISMATCH,
+        Outcome.CONTROL_CHARACTERS,
+    }
+)
+#: How often, at most, another answer is asked for.
+_REASKS = 2
+
+
+class Gateway(ModelClient[ModelHandle]):
+    """A `PersonaModel` over one chat model, at one endpoint or several that share the load.
+
+    Requests of a role that has a model of its own go to that one's gateway, which has limits of its own.
+
+    Every attempt is recorded before anything is made of its answer. A request whose paid answer the ledger
+    or a store holds is not sent. Which answers come does not depend on how many calls are in flight.
+    """
+
+    def __init__(
+        self,
+        model: ModelHandle,
+        *,
+        answer_tokens: int = 1024,
+        roles: Mapping[str, "Gateway"] | None = None,
+        **policy: Unpack[CallPolicy],
+    ) -> None:
+        """Ask by this model under a `CallPolicy`.
+
+        `answer_tokens` 0 leaves the length to the endpoint. `roles` are the gateways of other models by role; they
+        share the budget, and so the meter. Raises `ValueError` for a role with another meter.
+        """
+        super().__init__(model, **policy)
+        #: Gateways of the other roles.
+        self.roles = dict(roles or {})
+        for role, gateway in self.roles.items():
+            if gateway.meter is not self.meter:
+                raise ValueError(f"The gateway of the role {role} counts its calls in another meter than the default.")
+        self._answer_tokens = answer_tokens
+
+    @property
+    def calls(self) -> int:
+        """Requests sent in this session."""
+        return self.meter.begun
+
+    @property
+    def recalled(self) -> int:
+        """Requests that were not sent, because their answers were paid for before."""
+        return self.meter.recalled.total()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls in flight now, of all roles."""
+        return sum(one.limiter.in_flight for one in self._all_gateways)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a slot now, of all roles."""
+        return sum(one.limiter.waiting for one in self._all_gateways)
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be in flight at once, of all roles, as learnt so far."""
+        return sum(one.limiter.limit for one in self._all_gateways)
+
+    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
+        """Return a typed answer, or the outcome and reason why there is none.
+
+        Raises `EndpointError` if no further call can succeed (wrong key, no such model, unreachable). Raises
+        `PausedError` if the budget is spent or too many calls fail.
+        """
+        asked = self.roles.get(context.role, self)
+        if context.role == HUMAN and asked is self:
+            raise SetupError(f"Somebody is to answer, and nobody is there; say who, as {parameter('human', 'human')}.")
+        return await asked._ask(prompt, schema, context)
+
+    async def _ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
+        request = self.request(prompt, schema, context)
+        attempts = reasks = refusals = cuts = 0
+        while True:
+            key = request.key
+            known: Answer[T] | None = self._recall(request, key)
+            sent = 1
+            if known is None:
+                async with self._claim(request, key) as is_shared:
+                    known = self._recall(request, key) if is_shared else None
+                    if known is None:
+                        pending = PendingRequest(request, key)
+                        known = await self.answer(pending)
+                        sent = pending.sent
+            attempts += sent
+            is_refusal = known.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
+            is_cut = known.outcome is Outcome.LENGTH
+            is_unusable = known.outcome in _UNUSABLE and reasks < _REASKS and not (is_cut and cuts)
+            if not known.has_come or not (is_refusal or is_unusable):
+                return replace(known, attempts=attempts)
+            refusals += is_refusal
+            reasks += is_unusable
+            cuts += is_cut
+            request = request.again(prompt, known)
+
+    def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:
+        """Build the first request that is made for an answer."""
+        return ModelRequest(self.name, prompt, schema, context, context.seed, self._answer_tokens, self.limits.sampling)
+
+    async def aclose(self) -> None:
+        """Close the connections of all models. The next call opens new ones."""
+        for one in self._all_gateways:
+            await one.model.aclose()
+
+    @property
+    def _all_gateways(self) -> tuple["Gateway", ...]:
+        return (self, *self.roles.values())
 
     @cached_property
     def _takes_tasks(self) -> bool:
         """Whether the model is the stand-in, which is told what it is asked for; no endpoint is sent that."""
         return bool(getattr(self.endpoints[0].handle.served, "takes_tasks", False))
 
-    def recall[T](self, request: ModelRequest[T], key: CallKey) -> Answer[T] | None:
+    def _recall[T](self, request: ModelRequest[T], key: CallKey) -> Answer[T] | None:
         """Return the answer if it was already paid for, in this run or elsewhere."""
         reply = self._ledger.recall(key)
         source = "ledger"
@@ -319,7 +452,7 @@ class ChatClient(ModelClient[ModelHandle]):
         return answer
 
     @asynccontextmanager
-    async def claim[T](self, request: ModelRequest[T], key: CallKey) -> AsyncIterator[bool]:
+    async def _claim[T](self, request: ModelRequest[T], key: CallKey) -> AsyncIterator[bool]:
         """Keep others that share the cache from sending an equal request. Yield whether it may be answered by now.
 
         A request of a batch may take a day, and is waited for that long.
@@ -389,150 +522,3 @@ class ChatClient(ModelClient[ModelHandle]):
         if not pending.request.is_again:  # the second time, a complaint says the form
             endpoint.output_modes.note_outcome(pending.mode, answer.outcome, response.raw)
         return answer
-
-
-#: Outcomes after which another answer is asked for.
-_UNUSABLE = frozenset(
-    {
-        Outcome.CUT_JSON,
-        Outcome.NOT_JSON,
-        Outcome.EMPTY,
-        Outcome.LENGTH,
-        Outcome.SCHEMA_MISMATCH,
-        Outcome.CONTROL_CHARACTERS,
-    }
-)
-#: How often, at most, another answer is asked for.
-_REASKS = 2
-
-
-class Gateway:
-    """A `PersonaModel` over one chat model, at one endpoint or several that share the load.
-
-    Requests of a role that has a model of its own go to that one's gateway, which has limits of its own.
-
-    Every attempt is recorded before anything is made of its answer. A request whose paid answer the ledger
-    or a store holds is not sent. Which answers come does not depend on how many calls are in flight.
-    """
-
-    def __init__(
-        self,
-        model: ModelHandle,
-        *,
-        ledger: Ledger,
-        limits: Limits | None = None,
-        stores: Sequence[AnswerStore] = (),
-        prices: Prices | None = None,
-        meter: Meter | None = None,
-        queue: RequestQueue | None = None,
-        answer_tokens: int = 1024,
-        backoff: Backoff | None = None,
-        roles: Mapping[str, "Gateway"] | None = None,
-    ) -> None:
-        """Ask by this model.
-
-        `meter` holds what earlier sessions spent of the budget. `answer_tokens` 0 leaves the length to the endpoint.
-        `roles` are the gateways of other models by role; they share the budget, and so the meter.
-        Raises `SetupError` for a cap on money without `prices`, `ValueError` for a role with another meter.
-        """
-        #: The model that is asked.
-        self.model = model
-        #: What bounds the calls, and their totals so far.
-        self.limits = limits or Limits()
-        self.meter = meter or Meter()
-        #: Gateways of the other roles.
-        self.roles = dict(roles or {})
-        for role, gateway in self.roles.items():
-            if gateway.meter is not self.meter:
-                raise ValueError(f"The gateway of the role {role} counts its calls in another meter than the default.")
-        self._sampling = self.limits.sampling
-        self._answer_tokens = answer_tokens
-        self.client = ChatClient(
-            model,
-            ledger=ledger,
-            stores=stores,
-            limits=self.limits,
-            prices=prices,
-            meter=self.meter,
-            backoff=backoff or Backoff(),
-            queue=queue,
-        )
-
-    @property
-    def name(self) -> str:
-        """The model by name."""
-        return self.model.name
-
-    @property
-    def calls(self) -> int:
-        """Requests sent in this session."""
-        return self.meter.begun
-
-    @property
-    def recalled(self) -> int:
-        """Requests that were not sent, because their answers were paid for before."""
-        return self.meter.recalled.total()
-
-    @property
-    def in_flight(self) -> int:
-        """Calls in flight now, of all roles."""
-        return sum(one.client.limiter.in_flight for one in self._all_gateways)
-
-    @property
-    def waiting(self) -> int:
-        """Calls that wait for a slot now, of all roles."""
-        return sum(one.client.limiter.waiting for one in self._all_gateways)
-
-    @property
-    def limit(self) -> int:
-        """Calls that may be in flight at once, of all roles, as learnt so far."""
-        return sum(one.client.limiter.limit for one in self._all_gateways)
-
-    async def ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        """Return a typed answer, or the outcome and reason why there is none.
-
-        Raises `EndpointError` if no further call can succeed (wrong key, no such model, unreachable). Raises
-        `PausedError` if the budget is spent or too many calls fail.
-        """
-        asked = self.roles.get(context.role, self)
-        if context.role == HUMAN and asked is self:
-            raise SetupError(f"Somebody is to answer, and nobody is there; say who, as {parameter('human', 'human')}.")
-        return await asked._ask(prompt, schema, context)
-
-    async def _ask[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> Answer[T]:
-        request = self.request(prompt, schema, context)
-        attempts = reasks = refusals = cuts = 0
-        while True:
-            key = request.key
-            known: Answer[T] | None = self.client.recall(request, key)
-            sent = 1
-            if known is None:
-                async with self.client.claim(request, key) as is_shared:
-                    known = self.client.recall(request, key) if is_shared else None
-                    if known is None:
-                        pending = PendingRequest(request, key)
-                        known = await self.client.answer(pending)
-                        sent = pending.sent
-            attempts += sent
-            is_refusal = known.outcome is Outcome.REFUSAL and refusals < self.limits.retry_refusals
-            is_cut = known.outcome is Outcome.LENGTH
-            is_unusable = known.outcome in _UNUSABLE and reasks < _REASKS and not (is_cut and cuts)
-            if not known.has_come or not (is_refusal or is_unusable):
-                return replace(known, attempts=attempts)
-            refusals += is_refusal
-            reasks += is_unusable
-            cuts += is_cut
-            request = request.again(prompt, known)
-
-    def request[T](self, prompt: RenderedPrompt, schema: AnswerSchema[T], context: RequestContext) -> ModelRequest[T]:
-        """Build the first request that is made for an answer."""
-        return ModelRequest(self.name, prompt, schema, context, context.seed, self._answer_tokens, self._sampling)
-
-    async def aclose(self) -> None:
-        """Close the connections of all models. The next call opens new ones."""
-        for one in self._all_gateways:
-            await one.model.aclose()
-
-    @property
-    def _all_gateways(self) -> tuple["Gateway", ...]:
-        return (self, *self.roles.values())

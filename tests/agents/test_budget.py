@@ -161,7 +161,7 @@ async def test_a_tight_budget_that_suffices_keeps_calls_in_flight(opened: Open, 
     tight = opened(prices=PRICES, max_in_flight=32, answer_tokens=2_000, max_cost=1.2 * free.meter.total.cost)
     openai_server.reset()
     await ask_all(tight, 200)
-    assert tight.client.limiter.peak == openai_server.peak_in_flight == 32
+    assert tight.limiter.peak == openai_server.peak_in_flight == 32
 
 
 async def test_money_is_what_the_prices_say(opened: Open, memory_ledger: MemoryLedger) -> None:

@@ -31,7 +31,7 @@ async def test_the_form_falls_to_what_the_endpoint_takes(
         openai_server.fault(kind)
     gateway = opened()
     assert (await ask(gateway, 1)).outcome is Outcome.OK
-    assert gateway.client.endpoints[0].output_modes.mode is learnt
+    assert gateway.endpoints[0].output_modes.mode is learnt
     before = gateway.calls
     assert (await ask(gateway, 2)).attempts == gateway.calls - before == 1
 
@@ -64,7 +64,7 @@ async def test_a_bad_request_among_good_ones_is_that_requests_failure(
     answers = await ask_all(gateway, 50)
     assert [a.outcome for a in answers] == [Outcome.BAD_REQUEST] + [Outcome.OK] * 49
     assert "maximum context length" in answers[0].reason
-    assert gateway.client.endpoints[0].output_modes.mode is OutputMode.STRICT
+    assert gateway.endpoints[0].output_modes.mode is OutputMode.STRICT
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ async def test_a_chat_model_that_knows_no_response_format_is_told_in_the_prompt(
     unknown = TypeError("unexpected keyword argument 'response_format'")
     gateway, chat = scripted([unknown, unknown, unknown, VALID], memory_ledger)
     assert (await ask(gateway)).outcome is Outcome.OK
-    assert gateway.client.endpoints[0].output_modes.mode is OutputMode.PROMPT
+    assert gateway.endpoints[0].output_modes.mode is OutputMode.PROMPT
     assert '"loud"' in chat.seen[-1]["messages"][0].content
 
 
@@ -177,4 +177,4 @@ async def test_an_endpoint_that_takes_no_seed_is_asked_without_one_from_then_on(
     assert (await ask(gateway, 2)).outcome is Outcome.OK
     assert openai_server.calls == 3
     assert ["seed" in body for body in openai_server.bodies] == [True, False, False]
-    assert gateway.client.endpoints[0].output_modes.mode is OutputMode.STRICT
+    assert gateway.endpoints[0].output_modes.mode is OutputMode.STRICT

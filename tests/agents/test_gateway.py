@@ -306,7 +306,7 @@ async def test_as_many_calls_are_in_flight_as_are_allowed(opened: Open, openai_s
     await ask(gateway)
     openai_server.hold(64)
     await ask_all(gateway, 150)
-    assert openai_server.peak_in_flight == gateway.client.limiter.peak == 64
+    assert openai_server.peak_in_flight == gateway.limiter.peak == 64
     assert gateway.in_flight == 0
 
 
@@ -375,7 +375,7 @@ def test_an_endpoint_that_takes_fewer_calls_at_once_loses_none_and_refuses_few(m
 
     assert [answer for answer in in_no_time(live()) if answer.value is None] == []
     assert chat.refused <= 4
-    assert gateway.limit < gateway.client.limiter.peak == 128
+    assert gateway.limit < gateway.limiter.peak == 128
 
 
 async def test_over_http_no_call_is_lost_where_too_many_are_refused(opened: Open, openai_server: OpenAIServer) -> None:

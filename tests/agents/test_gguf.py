@@ -210,7 +210,7 @@ async def test_each_answer_is_what_was_asked_for_or_a_counted_failure(
     assert all(answer.reason for answer in answers if answer.outcome is not Outcome.OK)
     assert len(memory_ledger.calls) == gateway.calls
     assert {call.endpoint for call in memory_ledger.calls} == {None}
-    assert gateway.client.limiter.peak <= SLOTS
+    assert gateway.limiter.peak <= SLOTS
 
 
 @local

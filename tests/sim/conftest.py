@@ -45,8 +45,7 @@ def live(tmp_path: Path) -> Live:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once: what is tested is that, not when."""
-    for asking in ("gateway.client", "embedding.embedder"):
-        monkeypatch.setattr(f"populace.agents.{asking}.Backoff", partial(Backoff, base=0.001))
+    monkeypatch.setattr("populace.agents.gateway.client.Backoff", partial(Backoff, base=0.001))
 
 
 @pytest.fixture(scope="session")
