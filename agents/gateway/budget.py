@@ -3,9 +3,11 @@
 import asyncio
 import math
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -195,9 +197,6 @@ _UNLIMITED = 1_024
 _UNKNOWN = frozenset({Outcome.TIMEOUT, Outcome.DROPPED})
 
 
-type _Cap = Literal["max_tokens", "max_cost"]
-
-
 @dataclass(frozen=True, slots=True)
 class CallKind:
     """Calls that are expected to take about the same: of one purpose, to one model."""
@@ -246,49 +245,32 @@ class _Use:
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """What a budget keeps free for one call until it is settled."""
+    """What a budget keeps free for one call, from when it has room for it until it is settled."""
 
     kind: CallKind
     #: Estimated tokens of the prompt.
     prompt: int
+    #: Whether the caller can send a part of the call.
+    is_divisible: bool = False
+    #: Whether the budget has had room for it.
+    is_held: bool = False
     #: The reservation in the budget that several runs share.
     shared: "Reservation | None" = None
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    """A call that waits until the budget has room for it."""
-
-    kind: CallKind
-    prompt: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
-    #: Whether its caller can send a part of it.
-    is_divisible: bool = False
-    reservation: Reservation | None = None
+    #: Done once a call that has to wait may go on, or is refused.
+    woken: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def wake_up(self, refusal: Exception | None) -> None:
         """Let the call go on, or refuse it. May be called from any thread."""
-        if self.loop is _running_loop():
-            self._wake_call(refusal)
-            return
         with suppress(RuntimeError):  # its loop is closed, and its caller gone
-            self.loop.call_soon_threadsafe(self._wake_call, refusal)
+            self.woken.get_loop().call_soon_threadsafe(self._end_wait, refusal)
 
-    def _wake_call(self, refusal: Exception | None) -> None:
-        if self.future.done():
+    def _end_wait(self, refusal: Exception | None) -> None:
+        if self.woken.done():
             return
         if refusal is not None:
-            self.future.set_exception(refusal)
+            self.woken.set_exception(refusal)
         else:
-            self.future.set_result(None)
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+            self.woken.set_result(None)
 
 
 class Budget:
@@ -317,7 +299,7 @@ class Budget:
         self._uses: dict[CallKind, _Use] = {}
         self._ratios: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
         self._in_flight = 0
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[Reservation] = deque()
         #: Why no call is admitted any more; empty while some may be.
         self._refusal = ""
         self._caps_tokens = self.limits.max_tokens is not None or self.limits.max_cost is not None
@@ -394,25 +376,24 @@ class Budget:
             self.spent.add(call)
 
     async def _reserve_call(self, kind: CallKind, prompt: int, *, is_divisible: bool) -> Reservation:
+        mine = Reservation(kind, prompt, is_divisible)
         with self._lock:
-            if not self._is_capped and not self._refusal:
-                return self._take_reservation(kind, prompt)
-            loop = asyncio.get_running_loop()
-            waiting = _Waiting(kind, prompt, loop, loop.create_future(), is_divisible)
-            self._waiting.append(waiting)
-            self._admit_waiting()
+            if self._is_capped or self._refusal:
+                self._waiting.append(mine)
+                self._admit_waiting()
+            else:
+                self._hold_room(mine)
         try:
-            await waiting.future
+            if not mine.is_held:
+                await mine.woken
         except asyncio.CancelledError:
             with self._lock:
-                if waiting.reservation is not None:
-                    self._settle_call(waiting.reservation, None, was_sent=False)
-                elif waiting in self._waiting:
-                    self._waiting.remove(waiting)
+                if mine.is_held:
+                    self._settle_call(mine, None, was_sent=False)
+                elif mine in self._waiting:
+                    self._waiting.remove(mine)
             raise
-        if waiting.reservation is None:
-            raise RuntimeError("a call was woken without a reservation")
-        return waiting.reservation
+        return mine
 
     def _use_of(self, kind: CallKind) -> _Use:
         found = self._uses.get(kind)
@@ -420,12 +401,12 @@ class Budget:
             found = self._uses[kind] = _Use(kind, self._ratios[kind.model])
         return found
 
-    def _take_reservation(self, kind: CallKind, prompt: int) -> Reservation:
-        use = self._use_of(kind)
+    def _hold_room(self, reservation: Reservation) -> None:
+        use = self._use_of(reservation.kind)
         use.in_flight += 1
-        use.prompts += prompt
+        use.prompts += reservation.prompt
         self._in_flight += 1
-        return Reservation(kind, prompt)
+        reservation.is_held = True
 
     def _settle_call(self, reservation: Reservation, call: Call | None, *, was_sent: bool) -> None:
         with self._lock:
@@ -447,7 +428,7 @@ class Budget:
         """Wake waiting calls in order of arrival, as long as the first of them fits."""
         while self._waiting:
             first = self._waiting[0]
-            if first.future.cancelled():
+            if first.woken.cancelled():
                 self._waiting.popleft()
                 continue
             self._refusal = self._refusal or self._explain_exhausted()
@@ -456,12 +437,12 @@ class Budget:
                     return
                 if first.is_divisible:
                     self._waiting.popleft()
-                    first.wake_up(RequestError(Outcome.TOO_LARGE, _explain_refusal(*lacking)))
+                    first.wake_up(RequestError(Outcome.TOO_LARGE, lacking()))
                     continue
-                self._refusal = _explain_refusal(*lacking)
+                self._refusal = lacking()
             self._waiting.popleft()
             if not self._refusal:
-                first.reservation = self._take_reservation(first.kind, first.prompt)
+                self._hold_room(first)
             first.wake_up(PausedError(self._refusal) if self._refusal else None)
 
     def _explain_exhausted(self) -> str:
@@ -479,11 +460,8 @@ class Budget:
             return _explain_refusal("max_cost", limits.max_cost, cost)
         return ""
 
-    def _find_lacking(self, call: _Waiting) -> tuple[_Cap, float, float, float, float, float] | None:
-        """Return the cap that a call would exceed next to the current ones, as arguments of `_explain_refusal`.
-
-        Return None if the call fits.
-        """
+    def _find_lacking(self, call: Reservation) -> Callable[[], str] | None:
+        """Return what explains which cap a call would exceed next to the current ones, or None if it fits."""
         if not self._caps_tokens:
             return None
         use = self._use_of(call.kind)
@@ -492,10 +470,10 @@ class Budget:
         cost = use.dollars(asked, answered)
         most, used = self.limits.max_tokens, self.spent.tokens + self.unseen.tokens
         if most is not None and used + held + asked + answered > most:
-            return "max_tokens", most, used, asked + answered, asked, answered
+            return partial(_explain_refusal, "max_tokens", most, used, asked + answered, asked, answered)
         dollars, paid = self.limits.max_cost, self.spent.cost + self.unseen.cost
         if dollars is not None and paid + held_cost + cost > dollars:
-            return "max_cost", dollars, paid, cost, asked, answered
+            return partial(_explain_refusal, "max_cost", dollars, paid, cost, asked, answered)
         return None
 
     def _expected_use(self) -> tuple[float, float]:
@@ -509,7 +487,7 @@ class Budget:
 
 
 def _explain_refusal(
-    cap: _Cap,
+    cap: Literal["max_tokens", "max_cost"],
     most: float,
     used: float,
     takes: float = 0,

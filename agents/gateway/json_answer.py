@@ -4,9 +4,11 @@ A code fence or prose around the object is passed over, and backslashes that wer
 """
 
 import re
+import tomllib
 from bisect import bisect
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from pathlib import Path
 
 import orjson
 
@@ -21,39 +23,8 @@ _JSON_LETTERS = frozenset("bfnrtu")
 _LITERAL_SIGNS = frozenset("()[]{},;:!|$%&#_^ <>.*+?-=~@`0123456789")
 _LATEX_SIGNS = frozenset("()[]{},;!|")
 
-#: Commands that begin like an escape of JSON, where what the escape would leave is no word.
-_COMMAND_WORDS = """
-backepsilon backprime backsim backsimeq backslash bar barwedge bbox bcancel because begin begingroup beta beth between
-bf bfseries bibitem bibliography big bigcap bigcirc bigcup bigg biggl biggm biggr bigl bigm bigodot bigominus bigoplus
-bigoslash bigotimes bigr bigskip bigsqcap bigsqcup bigstar bigtriangledown bigtriangleup biguplus bigvee bigwedge
-binom blacklozenge blacksquare blacktriangle blacktriangleleft blacktriangleright bm bmod bold boldsymbol bot bowtie
-boxdot boxed boxminus boxplus boxtimes bra brace bracevert brack braket breve buildrel bull bullet bumpeq
-fallingdotseq fbox fcolorbox fint flat footnote footnotesize forall frac fracwithdelims frak framebox frenchspacing
-frown
-nabla natnums natural ncong nearrow negmedspace negthickspace negthinspace neq newcommand newenvironment newline
-newpage ngeq ngeqq ngeqslant nicefrac nLeftarrow nleftarrow nLeftrightarrow nleftrightarrow nleq nleqq nleqslant
-nobreak nobreakspace noindent nolimits nonumber normalsize notag notin notni npreceq nRightarrow nrightarrow nshortmid
-nshortparallel nsubseteq nsubseteqq nsucceq nsupseteq nsupseteqq ntriangleleft ntrianglelefteq ntriangleright
-ntrianglerighteq nVDash nVdash nvDash nvdash nwarrow
-raggedright raisebox rang rangle rArr rarr rBrace rbrace rBrack rbrack rceil real reals ref relax renewcommand
-renewenvironment require restriction rfloor rgroup rhd rho right rightarrow rightarrowtail rightharpoondown
-rightharpoonup rightleftarrows rightleftharpoons rightrightarrows rightsquigarrow rightthreetimes risingdotseq rlap rm
-rmoustache root rotatebox rparen rq rrbracket rtimes rule rVert rvert
-tableofcontents tbinom textasciicircum textasciitilde textbackslash textbar textbardbl textbf textbraceleft
-textbraceright textcircled textcolor textdagger textdaggerdbl textdegree textdollar textellipsis textemdash textendash
-textgreater textit textless textmd textnormal textquotedblleft textquotedblright textquoteleft textquoteright
-textregistered textrm textsc textsf textsterling textstyle textsubscript textsuperscript texttip texttt textunderscore
-textup textvisiblespace therefore theta thetasym thickapprox thicksim thickspace thinspace tilde times title toprule
-triangle triangledown triangleleft trianglelefteq triangleq triangleright trianglerighteq twoheadleftarrow
-twoheadrightarrow
-"""
-_COMMANDS = frozenset(_COMMAND_WORDS.split())
-#: Commands that may as well be a line break or a tab in front of a word or a variable: `\nu`, `\tan`.
-_AMBIGUOUS_WORDS = (
-    "ne neg nexists ngtr ni nless nmid not nparallel nprec nsim nsubset nsucc nsupset nu"
-    " tag tan tanh tau text tfrac tg th tiny to top tr tt"
-)
-_AMBIGUOUS = frozenset(_AMBIGUOUS_WORDS.split())
+_WORDS = tomllib.loads(Path(__file__).with_name("latex_commands.toml").read_text(encoding="utf-8"))
+_COMMANDS, _AMBIGUOUS = (frozenset(_WORDS[kind].split()) for kind in ("commands", "ambiguous"))
 _FORMULA = re.compile(
     r"\$\$(?:(?!\$\$).){1,2000}\$\$"
     r"|(?<![\\$])\$(?=[^\s$])(?:(?!\\n\\n)[^$]){0,2000}?(?<=[^\s])\$(?!\d)"
