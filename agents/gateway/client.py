@@ -32,8 +32,8 @@ from .cache import AnswerCache
 from .call import AnswerStore, Call, CallKey, Ledger, RequestPart, split_request
 from .capabilities import OutputMode
 from .concurrency import FIRST, ConcurrencyLimiter, Slot
+from .health import Health
 from .limits import Backoff, Limits, Prices, RateLimiter, TokenEstimate, estimate_tokens
-from .outage import Breaker, Liveness, Outage
 from .request import Endpoint, ModelRequest, PendingRequest, judge
 
 #: Attempts at an endpoint that has never answered before it counts as unreachable.
@@ -106,25 +106,22 @@ class ModelClient[H: ServedModel[Any]](ABC):
             meter.budget = Budget(limits, meter.total)
         self.budget = meter.budget
         self.budget.check_priced(self._prices)
-        self.breaker = Breaker(limits.max_error_rate)
-        self.liveness = Liveness(model.name, model.endpoint, named=self.address_named)
-        self._rate_limiter = RateLimiter(rpm=limits.rpm, tpm=limits.tpm)
-        most = min(limits.max_in_flight, sum(handle.at_once or limits.max_in_flight for handle in model.all))
-        before = meter.total.answers
-        outage = Outage(
-            limits.wait,
-            endpoints=len(self.endpoints),
-            place=f"Model {model.name} at {' and '.join(str(handle.endpoint) for handle in model.all)}",
+        self.health = Health(
+            limits,
+            model=model.name,
+            endpoints=[handle.endpoint for handle in model.all],
+            named=self.address_named,
             backoff=backoff,
             meter=meter,
-            was_answered=lambda: self.liveness.was_answered or before > 0,
         )
+        self._rate_limiter = RateLimiter(rpm=limits.rpm, tpm=limits.tpm)
+        most = min(limits.max_in_flight, sum(handle.at_once or limits.max_in_flight for handle in model.all))
         self.limiter = ConcurrencyLimiter(
             most,
             rate_limiter=self._rate_limiter,
             patience=backoff.patience,
             endpoints=len(self.endpoints),
-            outage=outage,
+            health=self.health,
             first=None if model.endpoint is None else FIRST,
         )
         self._scope = model.endpoint or ""
@@ -154,12 +151,12 @@ class ModelClient[H: ServedModel[Any]](ABC):
                 return await self._send_attempt(pending, ahead=ahead)
             except RequestError as fault:
                 ahead = False
-                if pending.adapt(fault) or self.limiter.outage.is_to_blame(fault, pending.missed):
+                if pending.adapt(fault) or self.health.is_to_blame(fault, pending.missed):
                     continue
                 failed += 1
-                self.breaker.note(fault.outcome, fault.detail)
+                self.health.note(fault.outcome, fault.detail)
                 if not await self._may_retry(fault, failed, pending.request.context):
-                    await self.liveness.judge(fault)
+                    await self.health.judge(fault)
                     # A spoiled answer is an answer, though its text is unknown: another one is asked for.
                     return Answer(fault.outcome, reason=fault.detail, has_come=fault.spoiled)
                 # It has waited its turn already, and then for as long as the endpoint asked.
@@ -168,7 +165,7 @@ class ModelClient[H: ServedModel[Any]](ABC):
     async def _may_retry(self, fault: RequestError, failed: int, context: RequestContext) -> bool:
         """Return whether to send the request again. If so, wait first."""
         allowed = self._backoff.attempts
-        if fault.outcome is Outcome.UNREACHABLE and not self.liveness.was_answered:
+        if fault.outcome is Outcome.UNREACHABLE and not self.health.was_answered:
             allowed = min(allowed, _FIRST_ATTEMPTS * len(self.endpoints))
         # Seeded by the context, because a run draws no random numbers of its own; no answer depends on the wait.
         rng = random.Random(f"{context.seed}:{failed}")  # noqa: S311
@@ -189,25 +186,22 @@ class ModelClient[H: ServedModel[Any]](ABC):
         except PausedError:
             self.meter.outcomes[Outcome.BUDGET] += 1
             raise
-        pending.slot, pending.waited, call = None, 0.0, None
+        pending.slot, pending.waited = None, 0.0
         try:
             if self._queue is None or not self._queue.takes(pending.request.context):
                 queued = time.perf_counter()
                 # A first request may lead to a second one, so it starts earlier: the last to end then end together.
                 pending.slot = await self.limiter.acquire_slot(estimate, ahead=ahead, defer=pending.request.is_further)
                 pending.waited = time.perf_counter() - queued
-            call = self.liveness.begin_call()
-            self.liveness.check()
-            self.breaker.check()
-            answer = await self._make_attempt(pending)
+            with self.health.open_call():
+                self.health.check()
+                answer = await self._make_attempt(pending)
         finally:
             # The meter has its numbers already.
             self.budget.settle(reservation, pending.call, was_sent=pending.is_sent)
             pending.call, pending.is_sent = None, False
             if pending.slot is not None:
                 self.limiter.release(pending.slot)
-            if call is not None:
-                self.liveness.end_call(call)
         if pending.slot is not None:
             # The next request is sent before anything is made of this answer.
             await asyncio.sleep(0)
@@ -241,16 +235,16 @@ class ModelClient[H: ServedModel[Any]](ABC):
             if slot is not None:
                 self.limiter.failed(slot, fault, pending.key.request_hash)
             fault.endpoint = endpoint.handle.endpoint
-            self.liveness.was_answered |= fault.spoiled
+            self.health.was_answered |= fault.spoiled
             lost: Answer[T] = Answer(fault.outcome, reason=_reason_of(fault))
             self._record_attempt(pending, lost, fault.partial, has_answer=False)
             raise
         if slot is not None:
             self.limiter.answered(slot, response)
-        self.liveness.was_answered = True
+        self.health.was_answered = True
         answer = self._judge(pending, endpoint, response)
         self._record_attempt(pending, answer, response)
-        self.breaker.note(answer.outcome, answer.reason)
+        self.health.note(answer.outcome, answer.reason)
         return answer
 
     def _record_attempt[T](

@@ -21,8 +21,8 @@ from ...core.errors import PausedError
 from ...core.model import Outcome
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse
-from .limits import RateLimiter, TokenEstimate
-from .outage import Outage
+from .health import Health
+from .limits import Limits, RateLimiter, TokenEstimate
 
 #: Seconds of a typical call from which on an endpoint is slow. A faster one is sent as many calls as it takes.
 _SLOW = 2.0
@@ -329,7 +329,7 @@ class ConcurrencyLimiter:
         rate_limiter: RateLimiter | None = None,
         patience: float = math.inf,
         endpoints: int = 1,
-        outage: Outage | None = None,
+        health: Health | None = None,
         first: int | None = None,
     ) -> None:
         """Begin with `most` concurrent calls over all `endpoints`.
@@ -338,7 +338,7 @@ class ConcurrencyLimiter:
         sends as many as the limit allows.
         """
         self.most = most
-        self.outage = outage or Outage()
+        self.health = health or Health(Limits(wait=0))
         self._first = first
         self._doubling: asyncio.TimerHandle | None = None
         self._may_double = True
@@ -390,7 +390,7 @@ class ConcurrencyLimiter:
     def answered(self, slot: Slot, response: ModelResponse) -> None:
         """Learn from an answer. Call this before `release`."""
         self._first = None
-        self.outage.answered(slot.started)
+        self.health.answered(slot.started)
         slot.used = self._rate_limiter.used_by(slot.estimate, response)
         slot.endpoint.answered(slot, asyncio.get_running_loop().time(), response.rate_limit_wait)
 
@@ -400,9 +400,9 @@ class ConcurrencyLimiter:
         if fault.outcome not in _CONCERN_ALL:
             self._first = None
         self._may_double = False
-        self.outage.failed(slot.endpoint.number, fault, request, now)
+        self.health.failed(slot.endpoint.number, fault, request, now)
         if slot is self._trying:
-            self.outage.note_try(fault, now)
+            self.health.note_try(fault, now)
         if fault.outcome in _UNUSED:
             slot.used = 0
         slot.endpoint.failed(slot, now, fault)
@@ -425,9 +425,9 @@ class ConcurrencyLimiter:
             future, estimate = queue[0]
             if not future.done():
                 now = asyncio.get_running_loop().time()
-                state, ready_at = self._endpoint_to_try(now) if self.outage.is_on else self._find_roomiest(now)
-                if self.outage.over:
-                    future.set_exception(PausedError(self.outage.over))
+                state, ready_at = self._endpoint_to_try(now) if self.health.is_on else self._find_roomiest(now)
+                if self.health.over:
+                    future.set_exception(PausedError(self.health.over))
                     queue.popleft()
                     continue
                 if state is None:
@@ -438,12 +438,12 @@ class ConcurrencyLimiter:
                     self._wake_at(ready_at)
                     return
                 slot = self._start_call(state, now, estimate)
-                self._trying = slot if self.outage.is_on else None
+                self._trying = slot if self.health.is_on else None
                 future.set_result(slot)
             queue.popleft()
 
     def _has_room(self) -> bool:
-        if self.outage.is_on:  # however many calls hang since it began
+        if self.health.is_on:  # however many calls hang since it began
             return self._trying is None
         if self._first is None or self.in_flight < min(self.most, self._first):
             return self.in_flight < self.most
@@ -462,8 +462,8 @@ class ConcurrencyLimiter:
 
         The endpoint is None if it is too early to try.
         """
-        ready_at = self.outage.ready_at(now)
-        return (None, ready_at) if ready_at > now else (self._states[self.outage.next_endpoint()], now)
+        ready_at = self.health.ready_at(now)
+        return (None, ready_at) if ready_at > now else (self._states[self.health.next_endpoint()], now)
 
     def _find_roomiest(self, now: float) -> tuple[EndpointState | None, float]:
         """Return the endpoint with the most room, and the time to look again.

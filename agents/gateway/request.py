@@ -20,8 +20,8 @@ from ..endpoint.response import LOOP, ModelResponse
 from .call import Call, CallKey, RequestPart, request_hash
 from .capabilities import PARAMETERS, OutputMode, OutputModes, ParameterSupport, schema_instructions
 from .concurrency import Slot
+from .health import Missed
 from .json_answer import UnreadableError, find_control_character, quote_answer, read_json_answer
-from .outage import Missed
 
 #: How much of a complaint is kept and shown to the model, in characters.
 _COMPLAINT = 1500

@@ -9,8 +9,8 @@ from paid_answers import call
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.budget import Budget, CallKind, Reservation, Spent
+from populace.agents.gateway.health import Health
 from populace.agents.gateway.limits import Limits, Prices
-from populace.agents.gateway.outage import Breaker
 from populace.core.errors import PausedError, SetupError
 from populace.core.model import Outcome
 
@@ -191,7 +191,7 @@ async def test_a_run_most_of_whose_calls_fail_is_paused_with_the_reason(
 
 
 def test_the_breaker_looks_at_the_latest_calls_alone() -> None:
-    breaker = Breaker(0.5)
+    breaker = Health(Limits(max_error_rate=0.5))
     for outcome in [Outcome.OK] * 101 + [Outcome.EMPTY] * 99:
         breaker.note(outcome, "")
     breaker.check()
@@ -203,7 +203,7 @@ def test_the_breaker_looks_at_the_latest_calls_alone() -> None:
 
 @pytest.mark.parametrize("outcome", [Outcome.OK, Outcome.REFUSAL, Outcome.RATE_LIMITED])
 def test_what_is_no_error_does_not_trip_the_breaker(outcome: Outcome) -> None:
-    breaker = Breaker(0.1)
+    breaker = Health(Limits(max_error_rate=0.1))
     for _ in range(300):
         breaker.note(outcome, "")
     breaker.check()

@@ -13,8 +13,8 @@ from quick_time import in_no_time, seconds
 
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway import concurrency
-from populace.agents.gateway.limits import Backoff
-from populace.agents.gateway.outage import Missed, Outage
+from populace.agents.gateway.health import Health, Missed
+from populace.agents.gateway.limits import Backoff, Limits
 from populace.core.errors import EndpointError, PausedError
 from populace.core.model import Outcome
 
@@ -99,8 +99,10 @@ def test_a_request_that_alone_is_dropped_is_lost_alone(memory_ledger: MemoryLedg
     in_no_time(work())
 
 
-def outage(**options: float) -> Outage:
-    return Outage(100.0, **options)  # type: ignore[arg-type]
+def outage(endpoints: int = 1) -> Health:
+    found = Health(Limits(wait=100), endpoints=[None] * endpoints)
+    found.was_answered = True
+    return found
 
 
 def test_some_requests_that_are_dropped_while_others_are_answered_are_to_blame_themselves() -> None:
