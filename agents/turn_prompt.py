@@ -1,12 +1,13 @@
 """The request of a turn: its prompt, made of what an agent observes within a number of tokens, and its answer."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from string import Template
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import AfterValidator, Field, StringConstraints, create_model
 
 from ..core.model import Answer, AnswerSchema, FrozenModel, Outcome, strict_schema
 from ..core.prompt import Prompt, RenderedPrompt, fence, language_name, load_prompt
@@ -48,11 +49,23 @@ class TurnAnswer:
     intends: str = ""
 
 
+#: What weak models write where they mean nothing.
+_NO_GOAL = re.compile(
+    r"\W*(?:none|null|empty|no|n/a|nothing(?: new| else)?|no (?:new )?(?:errands?|promises?)\b.*)\W*", re.I
+)
+
+
+def _drop_empty_goal(text: str) -> str:
+    return "" if _NO_GOAL.fullmatch(text) else text
+
+
 #: The fields of an answer beside its action: the goal stands behind it, the others before it.
 _BESIDE = {
     "thoughts": Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1_200)],
     "importance": Annotated[int, Field(strict=True, ge=1, le=10)],
-    "intends": Annotated[str, StringConstraints(strip_whitespace=True, max_length=200)],
+    "intends": Annotated[
+        str, StringConstraints(strip_whitespace=True, max_length=200), AfterValidator(_drop_empty_goal)
+    ],
 }
 
 

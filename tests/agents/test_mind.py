@@ -280,6 +280,9 @@ async def test_what_the_agent_means_to_do_becomes_its_plan_unless_it_is_the_same
 
     assert (await taken(" Ask Ada for a hinge. ")).notes == (MemoryNote("Ask Ada for a hinge.", "plan"),)
     assert (await taken("Mend the gate.")).notes == (await taken("")).notes == ()
+    for nothing in ("None", "(nothing new)", "No errands or promises to keep."):
+        assert (await taken(nothing)).notes == ()
+    assert (await taken("No more bread for Roy.")).notes
     declined = await taken("I'm sorry, but I can't assist with that.")
     assert (declined.notes, [one.outcome for one in declined.missed]) == ((), [Outcome.REFUSAL])
     assert (await taken("Ask Ada.", Judged)).notes == ()  # what it did failed a check
