@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 import orjson
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from ..agents.batch import MOST_IN_A_BATCH, check_batchable, open_batch_queue
+from ..agents.batch.job import MOST_IN_A_BATCH
+from ..agents.batch.queue import check_batchable, open_batch_queue
 from ..agents.embedding.embedder import Embedder
 from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced
 from ..agents.endpoint.models import ModelHandle, open_model

@@ -16,7 +16,7 @@ from memory_ledger import MemoryLedger
 from memory_vectors import MemoryVectors
 from raw_server import Answer, RawServer, http
 
-from populace.agents.batch import BatchClient
+from populace.agents.batch.client import BatchClient
 from populace.agents.doctor import examine_endpoint
 from populace.agents.embedding.embedder import Embedder
 from populace.agents.embedding.models import open_embedder

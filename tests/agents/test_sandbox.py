@@ -276,7 +276,7 @@ async def test_a_thread_that_is_left_running_ends_with_the_code() -> None:
 
 
 async def test_a_cancelled_run_leaves_no_process_and_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("populace.agents.sandbox.run._temporary_folder", lambda: str(tmp_path))
+    monkeypatch.setattr("populace.agents.sandbox._temporary_folder", lambda: str(tmp_path))
     task = asyncio.create_task(run_code("import os\nos.mkdir('a')\nwhile True: pass", under=confinement()))
     while not names(tmp_path):  # noqa: ASYNC110
         await asyncio.sleep(0.01)

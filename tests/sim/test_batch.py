@@ -9,7 +9,8 @@ import pytest
 from batch_server import BatchServer, Plan
 from warm_process import WarmProcess
 
-from populace.agents.batch import PollInterval, open_batch_queue
+from populace.agents.batch.client import PollInterval
+from populace.agents.batch.queue import open_batch_queue
 from populace.agents.gateway.limits import Prices
 from populace.core.errors import PausedError, SetupError
 from populace.scenarios.village import Village

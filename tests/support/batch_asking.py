@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from batch_server import BatchServer
 from langchain_core.messages import HumanMessage
 
-from populace.agents.batch import BatchQueue, PollInterval
+from populace.agents.batch.client import PollInterval
+from populace.agents.batch.queue import BatchQueue
 from populace.agents.endpoint.chat_openai import LeanChatOpenAI
 from populace.agents.endpoint.errors import RequestError
 from populace.agents.gateway.call import CallKey

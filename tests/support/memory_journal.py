@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from populace.agents.batch import OpenBatch
+from populace.agents.batch.client import OpenBatch
 
 
 class MemoryJournal:

@@ -34,7 +34,8 @@ import populace.sim.enrichment
 import populace.sim.estimate
 import populace.sim.fork
 import populace.sim.replay  # noqa: F401
-from populace.agents.batch import PollInterval, open_batch_queue
+from populace.agents.batch.client import PollInterval
+from populace.agents.batch.queue import open_batch_queue
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.client import Gateway  # noqa: F401
 from populace.agents.gateway.limits import Limits

@@ -7,7 +7,7 @@ from batch_asking import FAST, PATIENCE, Customer, OpenQueue
 from batch_server import BatchServer
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import open_batch_queue
+from populace.agents.batch.queue import open_batch_queue
 from populace.agents.endpoint.models import open_model
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@ from batch_asking import OpenQueue, overpaid
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchLimits, open_batch_queue
+from populace.agents.batch.job import BatchLimits
+from populace.agents.batch.queue import open_batch_queue
 from populace.agents.endpoint.models import open_model
 from populace.core.errors import SetupError
 from populace.core.model import Outcome

@@ -6,7 +6,7 @@ from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 from memory_ledger import MemoryLedger
 
-from populace.agents.batch import open_batch_queue
+from populace.agents.batch.queue import open_batch_queue
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.client import Gateway
 from populace.core.model import Answer, Outcome

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from populace.agents.batch import BatchLimits, PollInterval
-from populace.agents.batch.client import BatchState, ResultLine, read_line
-from populace.agents.batch.job import BatchItem
+from populace.agents.batch.client import BatchState, PollInterval, ResultLine, read_line
+from populace.agents.batch.job import BatchItem, BatchLimits
 from populace.agents.endpoint.errors import RequestError
 from populace.core.model import Outcome
 

@@ -5,8 +5,8 @@ import orjson
 from batch_server import BatchServer, Plan
 from langchain_core.messages import HumanMessage
 
-from populace.agents.batch import BatchLimits, custom_id
-from populace.agents.batch.client import write_line
+from populace.agents.batch.client import custom_id, write_line
+from populace.agents.batch.job import BatchLimits
 from populace.agents.endpoint.models import open_model
 from populace.agents.gateway.call import CallKey
 from populace.core.model import Outcome

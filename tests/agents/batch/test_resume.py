@@ -7,8 +7,7 @@ from batch_asking import Customer, OpenQueue, key_of, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchClient, OpenBatch, custom_id
-from populace.agents.batch.client import write_line
+from populace.agents.batch.client import BatchClient, OpenBatch, custom_id, write_line
 from populace.agents.endpoint.http_client import HttpConnection
 
 

@@ -5,7 +5,7 @@ from batch_asking import OpenQueue, overpaid, until
 from batch_server import BatchServer, Plan
 from memory_journal import MemoryJournal
 
-from populace.agents.batch import BatchClient, OpenBatch
+from populace.agents.batch.client import BatchClient, OpenBatch
 from populace.agents.endpoint.http_client import HttpConnection
 from populace.core.errors import StorageError
 from populace.core.model import Outcome

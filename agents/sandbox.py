@@ -1,4 +1,4 @@
-"""Runs Python code as confined as this machine allows, and returns its result."""
+"""Runs Python code confined: without network, with its own folder, within limits, as far as this machine allows."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 from weakref import WeakKeyDictionary
 
-from ...core.errors import SetupError
-from .child import MEMORY, UNCONFINED
+from ..core.errors import SetupError
+from .sandbox_child import MEMORY, UNCONFINED
 
 #: What computing, threads, and files in folders that may be reached take; everything else is refused: sockets, new
 #: processes, signals, mounts, namespaces, tracing, changed owners, modes and times of files, shared memory, keyrings.
@@ -126,7 +126,7 @@ def _allow_numbers(numbers: str) -> list[bytes]:
     return [_make_step(_AT_LEAST, int(first), 0, 2), _make_step(_ABOVE, int(last), 1, 0), _make_step(_RETURN, _ALLOW)]
 
 
-_CHILD = Path(__file__).with_name("child.py")
+_CHILD = Path(__file__).with_name("sandbox_child.py")
 #: What an interpreter reads beside its own library, where it is there.
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache", "/etc/localtime")
 #: `-S` and `-s`: no installed packages; `-P`: no module is found by where the code lies.
