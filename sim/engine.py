@@ -20,7 +20,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from ..agents.batch.job import MOST_IN_A_BATCH
 from ..agents.batch.queue import check_batchable, open_batch_queue
 from ..agents.embedding.embedder import Embedder
-from ..agents.embedding.models import EmbeddingHandle, check_embeddings_priced
+from ..agents.embedding.models import WORDLLAMA, EmbeddingHandle
 from ..agents.endpoint.models import ModelHandle, open_model
 from ..agents.gateway.budget import Budget, Meter, check_priced
 from ..agents.gateway.cache import AnswerCache
@@ -197,8 +197,9 @@ class JobModels:
                 check_priced(limits, prices)
             if batch:
                 check_batchable(self.model)
-        if self.embeddings is not None:
-            check_embeddings_priced(limits, self.embeddings_prices, self.embeddings)
+        if self.embeddings is not None and self.embeddings.name != WORDLLAMA:
+            whose = f"embedding model {self.embeddings.name}"
+            check_priced(limits, self.embeddings_prices, whose, named="embeddings_prices")
 
     def make_row(
         self, kind: str, spec: str, *, seed: int, limits: Limits, cache: Path | Literal[False] | None, batch: bool

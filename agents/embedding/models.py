@@ -21,12 +21,12 @@ from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_ad
 from ..endpoint.errors import RequestError
 from ..endpoint.local_server import PATIENCE, SLOTS, LocalServer
 from ..endpoint.models import ServedModel
-from ..gateway.limits import Limits, Prices
 from .vectors import VectorReply, VectorSource, as_vector
 
 #: A model with the dimensions that its vectors are to have.
 _SIZED = re.compile(r"(.+)@([1-9][0-9]{0,4})")
-_WORDLLAMA = "wordllama"
+#: It costs nothing.
+WORDLLAMA = "wordllama"
 
 
 class EmbeddingHandle(ServedModel[VectorSource]):
@@ -45,7 +45,7 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
         return _open_openai(model, served.strip(), (base_url or os.environ.get("OPENAI_BASE_URL", "")).strip(), timeout)
     if provider == "gguf" and served.strip():
         return _open_gguf(model, served.strip())
-    if model == _WORDLLAMA:
+    if model == WORDLLAMA:
         return EmbeddingHandle(model, _WordLlama(), at_once=1, patience=PATIENCE)
     raise SetupError(
         f"There is no embedding model named {model!r}; write wordllama, openai:MODEL, with MODEL as the endpoint calls "
@@ -53,20 +53,10 @@ def open_embedder(model: str | Embeddings, *, base_url: str | None = None, timeo
     )
 
 
-def embedding_handle(
-    model: str | Embeddings | EmbeddingHandle | None, address: str | Sequence[str] | None
-) -> EmbeddingHandle | None:
-    """Open an embedding model by name, at the first of several addresses. Return a handle or None as it is."""
-    if model is None or isinstance(model, EmbeddingHandle):
-        return model
-    addresses = address.split() if isinstance(address, str) else address
-    return open_embedder(model, base_url=addresses[0] if addresses else None)
-
-
 def named_embedder(
     model: str | Embeddings | EmbeddingHandle | None, url: str | None, address: str | Sequence[str] | None
 ) -> EmbeddingHandle | None:
-    """Open an embedding model at its own `url`, or where the chat model is.
+    """Open an embedding model by name at its own `url`, or at the first address of the chat model.
 
     Raises `SetupError` for a URL without a model.
     """
@@ -75,18 +65,11 @@ def named_embedder(
             f"{parameter('embeddings_url')} is {url!r}, but no embedding model is named; add "
             f"{parameter('embeddings')} NAME."
         )
-    return embedding_handle(model, url or address)
-
-
-def check_embeddings_priced(limits: Limits, prices: Prices | None, model: EmbeddingHandle) -> None:
-    """Raise `SetupError` for a cap on money if the price of the embedding model is not known."""
-    if limits.max_cost is not None and prices is None and model.name != _WORDLLAMA:
-        raise SetupError(
-            f"The cost is to stay below {limits.max_cost:g} dollars, but the price of embedding model {model.name} is "
-            f"not known; give {parameter('embeddings_prices')} in dollars for a million tokens (0 for a server of "
-            "your own), or "
-            f"cap it with {parameter('max_calls')} or {parameter('max_tokens')}."
-        )
+    if model is None or isinstance(model, EmbeddingHandle):
+        return model
+    given = url or address or ()
+    addresses = given.split() if isinstance(given, str) else given
+    return open_embedder(model, base_url=addresses[0] if addresses else None)
 
 
 def _open_openai(name: str, served: str, given: str, timeout: float) -> EmbeddingHandle:

@@ -173,13 +173,13 @@ class Meter:
         self.seconds.append((call.ended_at - call.started_at).total_seconds())
 
 
-def check_priced(limits: Limits, prices: Prices | None) -> None:
-    """Raise `SetupError` for a cap on money without known prices."""
+def check_priced(limits: Limits, prices: Prices | None, model: str = "the model", *, named: str = "prices") -> None:
+    """Raise `SetupError` for a cap on money without known prices. `named` is the parameter that gives them."""
     if limits.max_cost is not None and prices is None:
         raise SetupError(
-            f"The cost is to stay below {limits.max_cost:g} dollars, but the model's price is not known; "
-            f"give {parameter('prices')} in dollars for a million tokens, or cap it with {parameter('max_calls')} or "
-            f"{parameter('max_tokens')}."
+            f"The cost is to stay below {limits.max_cost:g} dollars, but the price of {model} is not known; give "
+            f"{parameter(named)} in dollars for a million tokens (0 for a server of your own), or cap it with "
+            f"{parameter('max_calls')} or {parameter('max_tokens')}."
         )
 
 

@@ -22,7 +22,7 @@ from openai_vectors import DIMS, vector_of
 from tiny_gguf import write_tiny_gguf
 
 from populace.agents.embedding.embedder import Batching, Embedded, Embedder, Snippet
-from populace.agents.embedding.models import EmbeddingHandle, check_embeddings_priced, open_embedder
+from populace.agents.embedding.models import EmbeddingHandle, open_embedder
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.budget import known_prices
 from populace.agents.gateway.cache import AnswerCache
@@ -366,7 +366,6 @@ async def test_wordllama_gives_vectors_in_this_process_and_none_for_a_text_witho
     assert (len(baker), empty, handle.endpoint) == (256, None, None)
     assert odd is not None
     assert baker @ bakes > 0.5 * np.linalg.norm(baker) * np.linalg.norm(bakes)
-    check_embeddings_priced(Limits(max_cost=1), None, handle)
 
 
 def test_wordllama_that_is_not_installed_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
