@@ -8,7 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from ...core.model import FrozenModel
 
 _VOWEL_SOUND = re.compile(
     r"(?:[aeio]|u(?!ni[^nm]|s[aeiu]|r[aeiu]|t[ei])|h(?:our|onest|eir))(?!ne-|uro|uph)", re.IGNORECASE
@@ -162,38 +166,48 @@ class TieTemplate:
     whose: str = "all"
 
 
-@dataclass(frozen=True, slots=True)
-class LifeRole:
+def _read_ties(text: str) -> tuple[TieTemplate, ...]:
+    told = (map(str.strip, line.split("/")) for line in split(text))
+    return tuple(
+        TieTemplate(label, kind, tuple(map(str.strip, who.split(","))), *rest) for label, kind, who, *rest in told
+    )
+
+
+type _Entries = Annotated[tuple[str, ...], BeforeValidator(split)]
+type _Words = Annotated[tuple[str, ...], BeforeValidator(str.split)]
+type _Ties = Annotated[tuple[TieTemplate, ...], BeforeValidator(_read_ties)]
+
+
+class LifeRole(FrozenModel):
     """A person's role, and the words for the life that goes with it."""
 
     name: str
     field: str
     #: Nouns by which a text is recognised as being about it.
-    things: tuple[str, ...]
+    things: _Entries
     #: Verb phrases in the base form.
-    does: tuple[str, ...]
+    does: _Entries
     #: Noun phrases.
-    worries: tuple[str, ...]
+    worries: _Entries = Field(alias="worry")
     #: Clauses with how, why, which ...
-    knows: tuple[str, ...]
-    ages: tuple[str, ...]
-    gender: str
+    knows: _Entries
+    ages: _Words = Field(ROLE_AGES, alias="age")
+    gender: str = "any"
     #: True for a role that is not drawn by chance, because circumstances and habits of others would not fit it.
     plain: bool = False
-    ties: tuple[TieTemplate, ...] = ()
+    ties: _Ties = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WorkField:
+class WorkField(FrozenModel):
     """A field of work, or a stretch of life without any."""
 
     name: str
-    topics: tuple[str, ...]
-    ties: tuple[TieTemplate, ...]
+    topics: _Entries
+    ties: _Ties = ()
     #: Stems of words in other languages by which a text is recognised as being about it.
-    signs: tuple[str, ...]
-    working: bool
-    trading: bool
+    signs: _Words
+    working: bool = True
+    trading: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,18 +258,12 @@ def read_entries(name: str, *path: str) -> tuple[str, ...]:
 @cache
 def read_lexicon() -> Lexicon:
     """Return everything about roles, which is read on first use."""
-    roles = {name: _make_role(of, name, entry) for of, named in data("roles").items() for name, entry in named.items()}
-    fields = {
-        name: WorkField(
-            name,
-            split(entry["topics"]),
-            _make_ties(entry),
-            tuple(entry["signs"].split()),
-            working=entry.get("working", True),
-            trading=entry.get("trading", False),
-        )
-        for name, entry in data("fields").items()
+    roles = {
+        name: LifeRole.model_validate({**entry, "name": name, "field": of})
+        for of, named in data("roles").items()
+        for name, entry in named.items()
     }
+    fields = {name: WorkField.model_validate({**entry, "name": name}) for name, entry in data("fields").items()}
     stop = frozenset(data("words")["stop"].split())
     heads: dict[str, list[LifeRole]] = {}
     words: dict[str, list[LifeRole]] = {}
@@ -265,26 +273,4 @@ def read_lexicon() -> Lexicon:
         for word in dict.fromkeys(_WORD.findall(told.lower())):
             if word not in stop and len(word) > 3:
                 words.setdefault(word, []).append(role)
-    return Lexicon(roles, fields, _make_ties(data("ties")), heads, words)
-
-
-def _make_role(of: str, name: str, entry: Mapping[str, Any]) -> LifeRole:
-    return LifeRole(
-        name=name,
-        field=of,
-        things=split(entry["things"]),
-        does=split(entry["does"]),
-        worries=split(entry["worry"]),
-        knows=split(entry["knows"]),
-        ages=tuple(entry["age"].split()) if "age" in entry else ROLE_AGES,
-        gender=entry.get("gender", "any"),
-        plain=entry.get("plain", False),
-        ties=_make_ties(entry),
-    )
-
-
-def _make_ties(entry: Mapping[str, Any]) -> tuple[TieTemplate, ...]:
-    told = (map(str.strip, line.split("/")) for line in split(entry.get("ties", "")))
-    return tuple(
-        TieTemplate(label, kind, tuple(map(str.strip, who.split(","))), *rest) for label, kind, who, *rest in told
-    )
+    return Lexicon(roles, fields, _read_ties(data("ties")["ties"]), heads, words)
