@@ -61,7 +61,8 @@ class BatchQueue:
             client, journal, interval=interval or PollInterval(), backoff=backoff or Backoff(attempts=5), looks=looks
         )
         self._read = read
-        self._takes = takes
+        #: Returns whether requests of a context are sent in batches.
+        self.takes = takes
         self._rounds = rounds
         #: Every request that waits or whose answer was not taken yet.
         self._items: dict[str, BatchItem] = {}
@@ -78,10 +79,6 @@ class BatchQueue:
         self._has_resumed = False
         #: The error for further requests once nothing is sent any more.
         self._over: Exception | None = None
-
-    def takes(self, context: RequestContext) -> bool:
-        """Return whether requests of this context are sent in batches."""
-        return self._takes(context)
 
     async def deliver(
         self, key: CallKey, chat: BaseChatModel, messages: list[BaseMessage], kwargs: Mapping[str, Any]

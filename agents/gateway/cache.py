@@ -334,15 +334,10 @@ class AnswerCache:
 
     def _cache_error(self, failure: Exception) -> CacheError:
         self._reported = True
-        way = f"give another {parameter('cache')}, or go on with {parameter('cache', value=False)}"
-        if _error_code(failure) == sqlite3.SQLITE_FULL:
-            way = f"free some space, or go on with {parameter('cache', value=False)}"
-        elif _error_code(failure) == sqlite3.SQLITE_BUSY:
-            way = f"another process has kept it locked for {self._patience:g} s: end that one, "
-            way += f"or go on with {parameter('cache', value=False)}"
+        way = _way_out(failure, self._patience) or f"give another {parameter('cache')}"
         error = CacheError(
             f"The answer cache {str(self.path)!r} cannot be written ({failure}); "
-            f"everything committed before is kept: {way}."
+            f"everything committed before is kept: {way}, or go on with {parameter('cache', value=False)}."
         )
         error.__cause__ = failure
         return error
@@ -435,15 +430,19 @@ def _explain_error(path: Path, error: sqlite3.Error | OSError, patience: float) 
     code = _error_code(error)
     if code == sqlite3.SQLITE_NOTADB:
         return _foreign_file(path)
-    way = "restore it from a copy, or give another file"
-    if code == sqlite3.SQLITE_BUSY:
-        way = f"another process has kept it locked for {patience:g} s: end that one, or give another file"
-    elif code in _FORBIDDEN or isinstance(error, PermissionError):
-        way = "it and its folder must be yours to read and write: change that, or give another file"
-    elif code == sqlite3.SQLITE_FULL:
-        way = "free some space, or give a file on another disk"
+    way = _way_out(error, patience) or "restore it from a copy"
+    if code in _FORBIDDEN or isinstance(error, PermissionError):
+        way = "it and its folder must be yours to read and write: change that"
     what = error.strerror if isinstance(error, OSError) else error
-    return SetupError(f"The answer cache {str(path)!r} cannot be opened ({what}); {way}.")
+    return SetupError(f"The answer cache {str(path)!r} cannot be opened ({what}); {way}, or give another file.")
+
+
+def _way_out(error: Exception, patience: float) -> str:
+    """Return what can be done about a full disk or a locked file, or "" for any other error."""
+    if _error_code(error) == sqlite3.SQLITE_FULL:
+        return "free some space"
+    is_locked = _error_code(error) == sqlite3.SQLITE_BUSY
+    return f"another process has kept it locked for {patience:g} s: end that one" if is_locked else ""
 
 
 def _foreign_file(path: Path) -> SetupError:
