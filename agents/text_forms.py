@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from ..core.model import TextForm
-from .answer_check import stated_answer
+from .answer_check.values import stated_answer
 from .gateway.json_answer import UnreadableError, read_json_answer
 
 #: That nothing is left to say: a line of its own before the text, or behind it.

@@ -6,17 +6,7 @@ a name whatever its case and article; formulas of the same value. Exact values a
 what it is rounded from, within half a unit of its last digit (docs/solving.md).
 """
 
-from .compare import CompareFormulas, SameAnswer, compare_answers
-from .process import AnswerChecker, shared_checker
-from .values import clean_answer, final_answer, stated_answer
+from .process import AnswerChecker
+from .values import final_answer
 
-__all__ = [
-    "AnswerChecker",
-    "CompareFormulas",
-    "SameAnswer",
-    "clean_answer",
-    "compare_answers",
-    "final_answer",
-    "shared_checker",
-    "stated_answer",
-]
+__all__ = ["AnswerChecker", "final_answer"]

@@ -5,7 +5,7 @@ how the endpoint was told the schema.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -232,13 +232,9 @@ class PendingRequest[T]:
         `reply` is None if none came. Without `has_answer`, only its tokens count.
         """
         return Call(
-            phase=self.key.phase,
-            number=self.key.number,
-            job=self.key.job,
-            owner=self.key.owner,
+            **asdict(self.key),
             purpose=self.request.prompt.name,
             prompt_version=self.request.prompt.version,
-            request_hash=self.key.request_hash,
             attempt=self.sent,
             outcome=answer.outcome,
             reason=answer.reason,
@@ -255,7 +251,6 @@ class PendingRequest[T]:
             started_at=self.started,
             ended_at=datetime.now(UTC),
             waited=self.waited,
-            replicate=self.key.replicate,
             source=source,
             cost=cost,
             sampling=orjson.dumps(self.request.sampling).decode() if self.request.sampling else None,

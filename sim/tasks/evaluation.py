@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Unpack
 import duckdb
 
 from ...agents.actions import KnownSolution
-from ...agents.answer_check import final_answer
+from ...agents.answer_check.values import final_answer
 from ...core.errors import SetupError, parameter
 from ...core.inputs import resolve_file
 from ...core.readers import read_rows

@@ -16,7 +16,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from ...agents.actions import Action, KnownSolution
-from ...agents.answer_check import SameAnswer, final_answer, shared_checker
+from ...agents.answer_check.compare import SameAnswer
+from ...agents.answer_check.process import shared_checker
+from ...agents.answer_check.values import final_answer
 from ...agents.checks import CheckOutcome
 from ...agents.problem_checks import STATED
 from ...agents.procedural.judging import make_solutions

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from populace.agents.answer_check import AnswerChecker, SameAnswer, clean_answer, compare_answers, final_answer
+from populace.agents.answer_check.compare import SameAnswer, compare_answers
+from populace.agents.answer_check.process import AnswerChecker
+from populace.agents.answer_check.values import clean_answer, final_answer
 
 PAIRS = [json.loads(line) for line in Path(__file__).with_name("answer_pairs.jsonl").read_text("utf-8").splitlines()]
 

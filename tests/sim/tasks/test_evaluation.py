@@ -9,7 +9,8 @@ import pytest
 from sums import Sum, make_sums
 
 from populace.agents.actions import KnownSolution
-from populace.agents.answer_check import SameAnswer, shared_checker
+from populace.agents.answer_check.compare import SameAnswer
+from populace.agents.answer_check.process import shared_checker
 from populace.agents.procedural.judging import make_solutions, wrong_answer
 from populace.agents.procedural.situation import Situation
 from populace.analysis.funnel import read_evaluation
