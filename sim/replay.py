@@ -13,8 +13,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 
 from ..agents.embedding.embedder import Embedded
 from ..agents.embedding.models import EmbeddingHandle
-from ..agents.embedding.vectors import text_hash
-from ..agents.endpoint.errors import RequestError
+from ..agents.embedding.vectors import VectorSource, text_hash
 from ..agents.endpoint.models import ModelHandle
 from ..agents.endpoint.response import ModelResponse
 from ..agents.gateway.budget import Meter
@@ -231,12 +230,9 @@ def recorded_model(run: JobRow) -> ModelHandle:
     return ModelHandle(run.model, RecordedModel(), run.base_url, is_language_model=run.is_language_model)
 
 
-class _RecordedSource:
+class _RecordedSource(VectorSource):
     async def vectors(self, texts: Sequence[str]) -> NoReturn:
         raise RunError("A replay asks no embedding model, and something asked one.")
-
-    def adapt(self, fault: RequestError) -> bool:
-        return False
 
 
 def recorded_embeddings(run: JobRow) -> EmbeddingHandle | None:

@@ -18,7 +18,6 @@ from langchain_core.embeddings import Embeddings
 
 from ...core.errors import SetupError, parameter
 from ..endpoint.addresses import DEFAULT_BASE_URL, address_of, api_key, check_address, check_allowed, public_address
-from ..endpoint.errors import RequestError
 from ..endpoint.local_server import PATIENCE, SLOTS, LocalServer
 from ..endpoint.models import ServedModel
 from .vectors import VectorReply, VectorSource, as_vector
@@ -107,7 +106,7 @@ def _open_own(embeddings: Embeddings) -> EmbeddingHandle:
     return EmbeddingHandle(name, _Own(embeddings), public_address(address) if address else None)
 
 
-class _Own:
+class _Own(VectorSource):
     """Embeddings of the caller's own; they count no tokens."""
 
     def __init__(self, embeddings: Embeddings) -> None:
@@ -116,16 +115,13 @@ class _Own:
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         return VectorReply(vectors=[as_vector(found) for found in await self._embeddings.aembed_documents(list(texts))])
 
-    def adapt(self, fault: RequestError) -> bool:
-        return False
-
     async def aclose(self) -> None:
         close = getattr(self._embeddings, "aclose", None)
         if close is not None:
             await close()
 
 
-class _WordLlama:
+class _WordLlama(VectorSource):
     """WordLlama's vectors (MIT); the weights are in its wheel, so nothing is downloaded."""
 
     def __init__(self) -> None:
@@ -142,6 +138,3 @@ class _WordLlama:
         encodable = [text.encode("utf-8", "replace").decode() for text in texts]
         found = await asyncio.to_thread(self._model.embed, encodable)
         return VectorReply(vectors=[as_vector(vector) if vector.any() else None for vector in found])
-
-    def adapt(self, fault: RequestError) -> bool:
-        return False

@@ -7,14 +7,14 @@ from ...core.model import Outcome
 from ..endpoint.errors import MOST_BYTES, FieldReader, RequestError
 from ..endpoint.http_client import HttpConnection
 from ..endpoint.local_server import LocalServer
-from .vectors import Vector, VectorReply, as_vector
+from .vectors import Vector, VectorReply, VectorSource, as_vector
 
 #: The name of the parameter that some endpoints refuse, whatever status they say it with.
 _FORMAT = "encoding_format"
 
 
-class EndpointVectors:
-    """The `VectorSource` of an endpoint.
+class EndpointVectors(VectorSource):
+    """The vectors of an endpoint.
 
     Texts go as they are, all in one request: how many and how long is the caller's business.
     """

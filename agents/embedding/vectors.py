@@ -2,6 +2,7 @@
 
 import binascii
 import hashlib
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -36,16 +37,16 @@ class VectorReply(ModelResponse):
     vectors: Sequence[Vector | None] = ()
 
 
-class VectorSource(Protocol):
+class VectorSource(ABC):
     """An embedding model at one endpoint."""
 
+    @abstractmethod
     async def vectors(self, texts: Sequence[str]) -> VectorReply:
         """Return the vectors of these texts, in their order. Raises `RequestError` if none came."""
-        ...
 
     def adapt(self, fault: RequestError) -> bool:
         """Return whether to send the same again at once, in a form that the endpoint is more likely to take."""
-        ...
+        return False
 
 
 class VectorStore(Protocol):
