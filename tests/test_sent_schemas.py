@@ -54,7 +54,7 @@ MAKERS = {
         for name in ("action_schema", "doctor", "mind", "named_mind", "problem_checks", "react", "responses", "rubric")
     ),
     *(f"agents/{name}.py" for name in ("tools", "turn_prompt")),
-    "agents/embedding/embedder.py",  # whose schema is not sent
+    "agents/embedding/vectors.py",  # whose schema is not sent
     "personas/text_to_persona.py",
     *(f"personas/profiles/{name}.py" for name in ("biography", "profile")),
     *("scenarios/npc/registry.py", "scenarios/npc/task.py"),

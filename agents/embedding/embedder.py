@@ -17,15 +17,14 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 import orjson
 
-from ...core.model import Answer, AnswerSchema, Outcome, RequestContext
-from ...core.prompt import RenderedPrompt
+from ...core.model import Answer, Outcome, RequestContext
 from ..endpoint.errors import RequestError
 from ..endpoint.response import ModelResponse, typed_errors
 from ..gateway.call import AnswerStore, Call
 from ..gateway.client import CallPolicy, ModelClient
 from ..gateway.request import Endpoint, ModelRequest, PendingRequest
 from .models import EmbeddingHandle
-from .vectors import ModelVectors, Vector, VectorReply, VectorStore, text_hash
+from .vectors import ModelVectors, Vector, VectorReply, VectorStore, build_request, text_hash
 
 #: Bytes of UTF-8 that are reckoned as one token: prose has four and more, other scripts and code have less.
 _BYTES = 3
@@ -166,9 +165,7 @@ def _make_request(model: str, snippets: Sequence[Snippet], context: RequestConte
     def check_arrived(vectors: object) -> ReceivedVectors:
         return _check_vectors(hashes, vectors if isinstance(vectors, Sequence) else ())
 
-    prompt = RenderedPrompt("embedding", 1, tuple(("user", snippet.text) for snippet in snippets))
-    # Nothing is written; a limit of 0 would mean none.
-    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, check_arrived), context, context.seed, max_tokens=1)
+    return build_request(model, (snippet.text for snippet in snippets), check_arrived, context)
 
 
 def _check_vectors(hashes: Sequence[str], vectors: Sequence[Vector | None]) -> dict[str, Vector]:

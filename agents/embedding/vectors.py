@@ -4,7 +4,7 @@ import binascii
 import hashlib
 from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Protocol
@@ -171,11 +171,19 @@ class ModelVectors:
         return blake2b(orjson.dumps(["embedding", self._model, text]), digest_size=16).hexdigest()
 
 
+def build_request[T](
+    model: str, texts: Iterable[str], check: Callable[[object], T], context: RequestContext
+) -> ModelRequest[T]:
+    """Build the request for the vectors of these texts. `check` reads what came."""
+    prompt = RenderedPrompt("embedding", 1, tuple(("user", text) for text in texts))
+    # Nothing is written; a limit of 0 would mean none.
+    return ModelRequest(model, prompt, AnswerSchema("vectors", {}, check), context, context.seed, max_tokens=1)
+
+
 def _recalled_call(model: str, source: str, vectors: Mapping[str, Vector], context: RequestContext) -> Call:
     """Build the row for vectors that were taken from a store instead of a model."""
     digest = blake2b(orjson.dumps([model, sorted(vectors)]), digest_size=16).hexdigest()
-    prompt = RenderedPrompt("embedding", 1, ())
-    request = ModelRequest(model, prompt, AnswerSchema("vectors", {}, str), context, context.seed, max_tokens=1)
+    request = build_request(model, (), str, context)
     note = orjson.dumps({"vectors": len(vectors), "dims": next(iter(vectors.values())).size}).decode()
     key = CallKey(context.phase, context.number, context.owner, digest, job=context.job)
     known = PendingRequest(request, key, sent=1)
