@@ -186,6 +186,12 @@ class JobModels:
         return self.model, self.prices
 
     @property
+    def vector_prices(self) -> Prices | None:
+        """What vectors cost: nothing in this process."""
+        is_here = self.embeddings is not None and self.embeddings.name == WORDLLAMA
+        return Prices(input=0, output=0) if is_here else self.embeddings_prices
+
+    @property
     def is_language_model(self) -> bool:
         """Whether a language model is among those that are asked for words."""
         return any(self.of(role)[0].is_language_model for role in ("default", *self.roles))
@@ -197,9 +203,9 @@ class JobModels:
                 check_priced(limits, prices)
             if batch:
                 check_batchable(self.model)
-        if self.embeddings is not None and self.embeddings.name != WORDLLAMA:
+        if self.embeddings is not None:
             whose = f"embedding model {self.embeddings.name}"
-            check_priced(limits, self.embeddings_prices, whose, named="embeddings_prices")
+            check_priced(limits, self.vector_prices, whose, named="embeddings_prices")
 
     def make_row(
         self, kind: str, spec: str, *, seed: int, limits: Limits, cache: Path | Literal[False] | None, batch: bool
@@ -283,7 +289,7 @@ class Engine:
         )
         self.gateway = gateway or opened(
             model,
-            prices=models.prices if models.model else models.embeddings_prices,
+            prices=models.prices if models.model else models.vector_prices,
             queue=self._batch_queue,
             backoff=Backoff(attempts=_BATCH_ATTEMPTS) if batched else None,
             roles={role: opened(one, prices=its) for role, (one, its) in models.roles.items()},
@@ -312,7 +318,7 @@ class Engine:
             store=RunVectors(self.log),
             shared=[self._cache] if self._cache else (),
             limits=limits,
-            prices=models.embeddings_prices,
+            prices=models.vector_prices,
             meter=self.gateway.meter,
         )
 

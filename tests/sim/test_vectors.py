@@ -8,13 +8,11 @@ import pytest
 from openai_server import OpenAIServer
 from openai_vectors import DIMS, vector_of
 
-from populace.agents.embedding.models import open_embedder
 from populace.agents.embedding.vectors import text_hash
 from populace.agents.gateway.limits import Limits, Prices
 from populace.analysis.summary import summarise
 from populace.core.errors import EndpointError, PausedError, RunError, RunFileError, SetupError
 from populace.scenarios.village import Village
-from populace.sim.engine import JobModels
 from populace.sim.estimate.jobs import estimate_file_job
 from populace.sim.fork import fork
 from populace.sim.growth import Growth
@@ -294,4 +292,9 @@ def test_another_embedding_model_cannot_go_on_with_a_run(lived: Lived, tmp_path:
 def test_a_cap_on_money_needs_the_price_of_embeddings_too(village: Any) -> None:
     with pytest.raises(SetupError, match="`embeddings_prices`"):
         village(limits=Limits(max_cost=3.0), prices=Prices(1.0, 1.0))
-    JobModels(embeddings=open_embedder("wordllama")).check(Limits(max_cost=3.0))  # it costs nothing
+
+
+def test_vectors_made_in_this_process_cost_nothing_under_a_cap_on_money(village: Any) -> None:
+    own = {"embeddings": "wordllama", "embeddings_url": None}
+    run = village(limits=Limits(max_cost=3.0), prices=Prices(0.0, 0.0), **own).run()
+    assert run.sql("SELECT count(*) > 0, sum(cost) FROM calls WHERE purpose = 'embedding'").rows == [(True, None)]
