@@ -96,7 +96,7 @@ async def test_an_answer_that_repeats_is_revised_once_and_shown_what_the_agent_s
     decision = await decided(model, known="said before")
     assert decision.revised
     assert decision.attempts == 2
-    assert decision.prompt == "revise@3"
+    assert decision.prompt == "revise@4"
     assert "<earlier>\nsaid before\n</earlier>" in model.asked[1].messages[-1][1]
 
 
