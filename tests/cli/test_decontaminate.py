@@ -51,7 +51,7 @@ def test_what_overlaps_is_rejected_and_taken_back(ask: Ask, run_file: Path, benc
 
 def test_the_card_of_an_export_says_with_what_the_outputs_were_compared(ask: Ask, run_file: Path, bench: Path) -> None:
     def card(name: str) -> str:
-        said = ask("export", run_file, f"{name}.jsonl", "--format", "jsonl", "--kind", "instruction")
+        said = ask("export", run_file, f"{name}.jsonl", "--format", "jsonl", "--kind", "dialogue")
         assert said.code == 0, said
         return Path(f"{name}.jsonl.card.md").read_text()
 

@@ -115,7 +115,7 @@ def test_all_roles_share_one_budget(scenario: type[Scenario], tmp_path: Path, op
     with pytest.raises(PausedError):
         society.run()
     assert 30 <= openai_server.calls <= 30 + 3 * 2
-    with pytest.raises(SetupError, match="price is not known"):
+    with pytest.raises(SetupError, match="price of the model is not known"):
         Society(
             scenario(), limits=Limits(max_cost=1.0), prices=Prices(1, 1), base_url=openai_server.base_url,
             model="openai:test", grader="openai:x",
