@@ -86,7 +86,7 @@ def test_preferences_go_from_comparisons_to_dpo_rows(ask: Ask, run_file: Path) -
 @pytest.mark.slow
 def test_responses_that_are_there_are_not_asked_for_again(ask: Ask, run_file: Path) -> None:
     given = ("data", "grade", run_file, "--kind", "instruction", "--responses", 2, "--votes", 1)
-    ask(*given, "--max-calls", 3).complains(3, "`populace resume run.duckdb`")
+    ask(*given, "--max-calls", 1).complains(3, "`populace resume run.duckdb`")
     assert "They are not graded yet" in ask("resume", run_file, "--max-calls", 10_000).out
     calls = "SELECT count(*) FROM calls WHERE role = 'teacher'"
     asked = ask("sql", run_file, calls, "--csv").out
